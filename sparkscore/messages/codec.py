@@ -1,0 +1,162 @@
+"""Frozen dataclasses to JSON and back, checked field by field. Any process.
+
+Types are read from the annotations as written, so that the same code runs on every Python that a
+script host may have (3.9 and later) without evaluating newer syntax.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any, Callable, TypeVar
+
+from sparkscore.errors import SparkscoreError
+
+PROTOCOL_VERSION = 1
+"""Version of the messages in a job folder; a reader refuses any other."""
+
+Message = TypeVar("Message")
+
+
+class MessageError(SparkscoreError, ValueError):
+    """A message file or frame that this version cannot read."""
+
+    condition = "UNREADABLE_MESSAGE"
+    exit_code = 2
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_string(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _mapping_of(check: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    def is_mapping(value: Any) -> bool:
+        return isinstance(value, dict) and all(
+            isinstance(key, str) and check(item) for key, item in value.items()
+        )
+
+    return is_mapping
+
+
+def _sequence_of(check: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    def is_sequence(value: Any) -> bool:
+        return isinstance(value, (list, tuple)) and all(check(item) for item in value)
+
+    return is_sequence
+
+
+_CHECKS: dict[str, Callable[[Any], bool]] = {
+    "int": _is_integer,
+    "float": _is_number,
+    "bool": lambda value: isinstance(value, bool),
+    "str": _is_string,
+    "dict[str, str]": _mapping_of(_is_string),
+    "dict[str, int]": _mapping_of(_is_integer),
+    "dict[str, float]": _mapping_of(_is_number),
+    "dict[str, Any]": _mapping_of(lambda _: True),
+    "tuple[str, ...]": _sequence_of(_is_string),
+    "tuple[dict[str, Any], ...]": _sequence_of(lambda value: isinstance(value, dict)),
+}
+
+
+def to_dict(message: Any) -> dict[str, Any]:
+    """The message as JSON types, with its protocol version if it is a top-level message."""
+    content: dict[str, Any] = {}
+    for field in dataclasses.fields(message):
+        value = getattr(message, field.name)
+        content[field.name] = _to_json_types(value)
+    return content
+
+
+def _to_json_types(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return to_dict(value)
+    if isinstance(value, tuple):
+        return [_to_json_types(item) for item in value]
+    return value
+
+
+def to_json(message: Any, *, indent: int | None = None) -> str:
+    """The message as one JSON object."""
+    content = {"protocol": PROTOCOL_VERSION, **to_dict(message)}
+    return json.dumps(content, indent=indent, ensure_ascii=False, allow_nan=False)
+
+
+def from_json(kind: type[Message], text: str | bytes, *, where: str) -> Message:
+    """The message of class ``kind`` in ``text``.
+
+    Raises MessageError, naming ``where``, if the text is not JSON, has another protocol version,
+    or a field is unknown, missing or of the wrong type.
+    """
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise MessageError(f"{where} is not JSON: {error}", where=where) from error
+    if not isinstance(content, dict):
+        raise MessageError(f"{where} holds no {kind.__name__}: not an object", where=where)
+    protocol = content.pop("protocol", None)
+    if protocol != PROTOCOL_VERSION:
+        raise MessageError(
+            f"{where} has message protocol {protocol!r}, this sparkscore reads "
+            f"{PROTOCOL_VERSION}: use the sparkscore version that wrote it",
+            where=where,
+            protocol=str(protocol),
+        )
+    return from_dict(kind, content, where=where)
+
+
+def from_dict(kind: type[Message], content: Any, *, where: str) -> Message:
+    """The message of class ``kind`` with these fields; see ``from_json``."""
+    if not isinstance(content, dict):
+        raise MessageError(f"{where}: {kind.__name__} must be an object", where=where)
+    fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    unknown = sorted(set(content) - set(fields))
+    if unknown:
+        raise MessageError(f"{where}: {kind.__name__} has no field {unknown[0]!r}", where=where)
+    values: dict[str, Any] = {}
+    for name, field in fields.items():
+        if name in content:
+            values[name] = _field_value(kind, field, content[name], where=where)
+        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            raise MessageError(f"{where}: {kind.__name__} lacks field {name!r}", where=where)
+    return kind(**values)
+
+
+def _field_value(kind: type, field: dataclasses.Field[Any], value: Any, *, where: str) -> Any:
+    declared = str(field.type)
+    annotation = declared.replace(" | None", "")
+    if value is None and annotation != declared:
+        return None
+    nested = field.metadata.get("message")
+    if nested is not None:
+        return from_dict(nested, value, where=f"{where}, {field.name}")
+    items = field.metadata.get("items")
+    if items is not None:
+        return _messages(items, value, where=f"{where}, {field.name}")
+    if not _CHECKS[annotation](value):
+        raise MessageError(
+            f"{where}: field {field.name!r} of {kind.__name__} must be {declared}, "
+            f"not {type(value).__name__}",
+            where=where,
+            field=field.name,
+        )
+    return tuple(value) if annotation.startswith("tuple") else value
+
+
+def _messages(kind: type[Message], values: Any, *, where: str) -> tuple[Message, ...]:
+    if not isinstance(values, (list, tuple)):
+        raise MessageError(f"{where} must be a list", where=where)
+    return tuple(from_dict(kind, value, where=where) for value in values)
+
+
+def nested(kind: type) -> Any:
+    """A required field that holds another message."""
+    return dataclasses.field(metadata={"message": kind})

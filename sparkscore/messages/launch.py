@@ -1,0 +1,96 @@
+"""The launch message: everything a Spark driver needs to run one scoring job. Any process.
+
+Written once by the control plane as ``launch.json``, read by ``sparkscore.driver.main``. All paths
+are absolute; a path is a local path or an fsspec URI.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sparkscore.messages.codec import nested
+
+
+@dataclass(frozen=True)
+class InputMessage:
+    """What to list: a file, a folder or a URI; ``limit`` keeps the first files by path."""
+
+    uri: str
+    limit: int | None = None
+
+
+@dataclass(frozen=True)
+class OutputMessage:
+    """Where results go and in which form.
+
+    ``path`` is the output folder. ``format`` is csv, jsonl, parquet or delta; ``action`` is
+    append_row or summary_only. ``file_name`` is empty for a Delta table that is ``path`` itself.
+    ``table`` and ``mode`` (append, overwrite) name a catalog table instead of a path.
+    ``schema`` maps column to Spark SQL type name and pins the result's columns.
+    """
+
+    path: str
+    action: str
+    format: str
+    file_name: str = ""
+    table: str | None = None
+    mode: str | None = None
+    schema: dict[str, str] | None = None
+    header: bool = True
+    separator: str = ","
+
+
+@dataclass(frozen=True)
+class ScoringMessage:
+    """What a worker needs to score mini-batches; travels to executors.
+
+    ``digest`` identifies model, code and settings: workers cache script hosts by it.
+    ``model_folder`` is the folder that contains the model's file or folder (AZUREML_MODEL_DIR),
+    ``model_name`` that file's or folder's name. ``scoring_script`` is a file in ``code_folder``;
+    without ``code_folder`` the built-in MLflow script scores. ``isolation`` is process or inline,
+    ``on_bad_row`` fail or skip. ``memory_limit_bytes`` bounds a script host, 0 is no limit.
+    """
+
+    job_name: str
+    digest: str
+    model_folder: str
+    model_name: str
+    code_folder: str | None
+    scoring_script: str | None
+    mini_batch_size: int
+    max_retries: int
+    timeout_seconds: int
+    init_timeout_seconds: int
+    error_threshold: int
+    mini_batch_error_threshold: int
+    isolation: str
+    isolate_failures: bool
+    logging_level: str
+    on_bad_row: str
+    passthrough_columns: tuple[str, ...]
+    output_action: str
+    environment_variables: dict[str, str]
+
+
+@dataclass(frozen=True)
+class LaunchMessage:
+    """One scoring job. ``settings`` is the resolved deployment, for the record only.
+
+    ``instance_count`` and ``max_concurrency_per_instance`` are None where the deployment does not
+    give them. ``master`` is Spark's master URL, None for local mode.
+    """
+
+    job_name: str
+    job_folder: str
+    created_at: str
+    input: InputMessage = nested(InputMessage)
+    output: OutputMessage = nested(OutputMessage)
+    scoring: ScoringMessage = nested(ScoringMessage)
+    instance_count: int | None = None
+    max_concurrency_per_instance: int | None = None
+    master: str | None = None
+    spark_conf: dict[str, str] = field(default_factory=dict)
+    checkpoint_interval_seconds: int = 600
+    keep_staging: bool = False
+    settings: dict[str, Any] = field(default_factory=dict)
