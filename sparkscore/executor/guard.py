@@ -1,0 +1,166 @@
+"""The guard: a small trusted process between a Python worker and the user's code. Guard process.
+
+It preloads pandas and pyarrow, forks the script host, reports its death, and kills the host with
+everything it started: when told to, when the host dies, and when the worker is gone. It must not
+ask for a parent-death signal itself: dying together with the worker it would leave the host's
+descendants alive.
+
+Started as ``guard.main(request_fd reply_fd control_fd status_fd parent_pid)``. On control ``S``
+starts a host, ``K`` kills it; end of file means that the worker is gone. Each status is a line
+of JSON: ``{"started": pid}``, ``{"killed": true}``, ``{"died": exit code or -signal}``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import mmap
+import os
+import select
+import signal
+import sys
+import time
+import warnings
+
+from sparkscore.executor import processes
+
+_PRELOADED = ("numpy", "pandas", "pyarrow", "sparkscore.executor.host")
+SHUTDOWN_SECONDS = 5.0
+"""How long a script's ``shutdown()`` may take once its worker has gone."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Serve one worker until it is gone; never returns."""
+    request, reply, control, status, parent = map(int, arguments or sys.argv[1:])
+    if os.getppid() != parent:
+        os._exit(0)
+    processes.become_subreaper()
+    preload()
+    Guard(request, reply, control, status, parent).serve()
+    os._exit(0)
+
+
+def preload() -> None:
+    """Import what every host needs, so that a forked host starts in milliseconds."""
+    for name in _PRELOADED:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+
+
+class Guard:
+    """Owns at most one script host at a time."""
+
+    def __init__(self, request: int, reply: int, control: int, status: int, parent: int) -> None:
+        self._request, self._reply = request, reply
+        self._control, self._status = control, status
+        self._parent = parent
+        self._host: int | None = None
+        self._host_descriptor: int | None = None
+        self._busy = mmap.mmap(-1, 1)
+
+    def serve(self) -> None:
+        """Handle control bytes and the host's death until the worker is gone."""
+        while True:
+            ready = self._wait()
+            if self._host_descriptor is not None and self._host_descriptor in ready:
+                self._report_death()
+            if self._control in ready:
+                order = os.read(self._control, 1)
+                if not order:
+                    break
+                self._start() if order == b"S" else self._kill()
+            if os.getppid() != self._parent:
+                break
+        self._end()
+
+    def _wait(self) -> list[int]:
+        poll = select.poll()
+        poll.register(self._control, select.POLLIN)
+        if self._host_descriptor is not None:
+            poll.register(self._host_descriptor, select.POLLIN)
+        return [descriptor for descriptor, _ in poll.poll(1000)]
+
+    def _start(self) -> None:
+        if self._host is not None:
+            self._sweep()
+        drain(self._request)
+        guard = os.getpid()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            host = os.fork()
+        if host == 0:
+            self._become_host(guard)
+        self._host = host
+        self._host_descriptor = os.pidfd_open(host)
+        self._tell({"started": host})
+
+    def _become_host(self, guard: int) -> None:
+        """In the forked child: run the host and leave, whatever happens."""
+        try:
+            processes.die_with_parent(guard)
+            os.setsid()
+            os.close(self._control)
+            os.close(self._status)
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
+                signal.signal(number, signal.SIG_DFL)
+            os.set_inheritable(self._request, False)
+            os.set_inheritable(self._reply, False)
+            from sparkscore.executor import host
+
+            host.serve(self._request, self._reply, self._busy)
+        finally:
+            os._exit(0)
+
+    def _kill(self) -> None:
+        self._sweep()
+        self._tell({"killed": True})
+
+    def _report_death(self) -> None:
+        death = exit_code(self._host) if self._host is not None else 0
+        self._sweep()
+        self._tell({"died": death})
+
+    def _sweep(self) -> None:
+        if self._host is None:
+            return
+        processes.kill_descendants(self._host)
+        if self._host_descriptor is not None:
+            os.close(self._host_descriptor)
+        self._host = self._host_descriptor = None
+        self._busy[0] = 0
+
+    def _tell(self, status: dict[str, object]) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self._status, json.dumps(status).encode() + b"\n")
+
+    def _end(self) -> None:
+        """The worker is gone: an idle host may run its ``shutdown()``, a busy one is killed."""
+        deadline = time.monotonic() + SHUTDOWN_SECONDS
+        os.close(self._request)
+        while self._host_descriptor is not None and not self._busy[0]:
+            left = deadline - time.monotonic()
+            if left <= 0 or select.select([self._host_descriptor], [], [], min(left, 0.05))[0]:
+                break
+        self._sweep()
+
+
+def exit_code(child: int) -> int:
+    """How a dead child ended, as a negative signal or its exit code; it stays to be reaped.
+
+    Its number, also that of its process group, cannot be used again before it is reaped.
+    """
+    ended = os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+    if ended is None:
+        return 0
+    return ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
+
+
+def drain(descriptor: int) -> None:
+    """Throw away what stands in a pipe: a killed host may have left half a request."""
+    blocking = os.get_blocking(descriptor)
+    os.set_blocking(descriptor, False)
+    with contextlib.suppress(BlockingIOError):
+        while os.read(descriptor, 1 << 16):
+            pass
+    os.set_blocking(descriptor, blocking)

@@ -1,0 +1,126 @@
+"""Serves the requests of one Python worker: runs the user's code. Script host process.
+
+Requests are ``init`` and ``run``; a reply is ``{"ok": true, ...}`` or ``{"ok": false, "failure":
+{condition, message, traceback}}``, with the number of its request. Results follow as Arrow IPC
+streams. At the end of the requests the script's ``shutdown()`` is called.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import faulthandler
+import os
+import sys
+from base64 import b64decode
+from typing import Any, Mapping
+
+from sparkscore.errors import InvalidScoringResultError, ScoringScriptError
+from sparkscore.executor import frames, result_schema, results
+from sparkscore.executor.scoring_script import (
+    ScoringScript,
+    configure_logging,
+    failure_of,
+    load_script,
+)
+from sparkscore.executor.short_results import find_missing_inputs
+from sparkscore.messages.outcome import ScoringFailure
+
+INIT_RAISED = "INIT_FAILED"
+RUN_RAISED = "SCRIPT_RAISED"
+
+
+def serve(request: int, reply: int, busy: Any) -> None:
+    """Answer requests until they end. ``busy[0]`` is 1 while the user's code runs."""
+    faulthandler.enable()
+    _reseed()
+    host = Host()
+    while True:
+        header = frames.read_frame(request)
+        if header is None:
+            break
+        busy[0] = 1
+        answer, parts = host.answer(header)
+        answer["call"] = header["call"]
+        _flush()
+        busy[0] = 0
+        frames.write_all(reply, frames.encode(answer, parts))
+    host.shutdown()
+    _flush()
+
+
+class Host:
+    """The loaded script and how its results are to look; also serves ``isolation: inline``."""
+
+    def __init__(self) -> None:
+        self._script: ScoringScript | None = None
+
+    def answer(self, header: Mapping[str, Any]) -> tuple[dict[str, Any], list[Any]]:
+        """The reply to one request; whatever the user's code raises becomes a failure."""
+        condition = INIT_RAISED if header["type"] == "init" else RUN_RAISED
+        try:
+            return self._init(header) if header["type"] == "init" else self._run(header)
+        except InvalidScoringResultError as error:
+            return _refusal(ScoringFailure(error.condition, error.message))
+        except BaseException as error:
+            return _refusal(failure_of(error, condition=condition))
+
+    def shutdown(self) -> None:
+        """Let the script clean up; its errors go to the log."""
+        if self._script is not None:
+            try:
+                self._script.shutdown()
+            except BaseException as error:
+                failure = failure_of(error, condition="SHUTDOWN_FAILED")
+                print(failure.traceback or failure.message, file=sys.stderr)
+
+    def _init(self, header: Mapping[str, Any]) -> tuple[dict[str, Any], list[Any]]:
+        configure_logging(header["logging_level"], file=header.get("log_file"))
+        script = load_script(code_folder=header["code_folder"], file=header["scoring_script"])
+        script.init()
+        self._script = script
+        return {"ok": True}, []
+
+    def _run(self, header: Mapping[str, Any]) -> tuple[dict[str, Any], list[Any]]:
+        if self._script is None:
+            raise ScoringScriptError("run() was asked for before init() had succeeded")
+        paths: list[str] = header["paths"]
+        os.environ.update(header["environment"])
+        returned = self._script.run(list(paths))
+        found = results.results_table(returned)
+        del returned
+        table = found.table
+        done = found.count if found.inputs_done is None else found.inputs_done
+        missing = find_missing_inputs(table, paths) if done < len(paths) else None
+        if header["merged"]:
+            if header["schema"] is not None:
+                schema = result_schema.schema_from_bytes(b64decode(header["schema"]))
+                table = result_schema.cast_table(table, schema)
+            parts = list(results.iter_payloads(table)) if table.num_rows else []
+        else:
+            parts = []
+        answer = {
+            "ok": True,
+            "inputs_done": min(done, len(paths)),
+            "rows": table.num_rows,
+            "missing": missing,
+            "bad_rows": found.bad_rows,
+        }
+        return answer, parts
+
+
+def _refusal(failure: ScoringFailure) -> tuple[dict[str, Any], list[Any]]:
+    return {"ok": False, "failure": dataclasses.asdict(failure)}, []
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
+
+
+def _reseed() -> None:
+    """A forked host has its guard's random state: without this, each would repeat the last."""
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        numpy.random.seed()

@@ -1,0 +1,82 @@
+"""Runs the user's code in the Python worker itself (``isolation: inline``). Python worker.
+
+For scripts that need it. The time limit is soft: it interrupts Python code only, and a crash
+takes the worker and its Spark task along.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from types import FrameType
+from typing import Any
+
+from sparkscore.executor.host import Host
+from sparkscore.executor.script_host import HostTimeoutError, Reply
+
+
+class InlineHost:
+    """Answers like ``ScriptHost``, without a process of its own."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self._environment = environment
+        self._host: Host | None = None
+
+    def is_running(self) -> bool:
+        """Whether ``start`` has been called."""
+        return self._host is not None
+
+    def open(self) -> None:
+        """Nothing to open."""
+
+    def start(self) -> int:
+        """Make a new host in this process and return the process id."""
+        os.environ.update(self._environment)
+        self._host = Host()
+        return os.getpid()
+
+    def ask(self, header: dict[str, Any], *, timeout_seconds: float) -> Reply:
+        """Answer a request; HostTimeoutError once the time is over, if Python code runs then."""
+        if self._host is None:
+            self.start()
+        assert self._host is not None
+        with _TimeLimit(timeout_seconds) as limit:
+            answer, parts = self._host.answer(header)
+        if limit.passed:
+            raise HostTimeoutError
+        return Reply(answer, [bytearray(part) for part in parts])
+
+    def kill(self) -> None:
+        """Forget the loaded script; the next start loads it again."""
+        self._host = None
+
+    def close(self) -> None:
+        """Let the script clean up."""
+        if self._host is not None:
+            self._host.shutdown()
+            self._host = None
+
+
+class _TimeLimit:
+    """Raises TimeoutError in the main thread after some seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._usable = threading.current_thread() is threading.main_thread()
+        self.passed = False
+
+    def __enter__(self) -> _TimeLimit:
+        if self._usable:
+            self._previous = signal.signal(signal.SIGALRM, self._ring)
+            signal.setitimer(signal.ITIMER_REAL, self._seconds)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._usable:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, self._previous)
+
+    def _ring(self, number: int, frame: FrameType | None) -> None:
+        self.passed = True
+        raise TimeoutError(f"the time limit of {self._seconds} s has passed")

@@ -1,0 +1,79 @@
+"""Linux process control for the guard and the script host; does nothing elsewhere."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+def _prctl(option: int, value: int) -> None:
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+
+
+def become_subreaper() -> None:
+    """Orphaned descendants of this process become its children, not those of init."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def die_with_parent(parent: int, *, with_signal: int = signal.SIGKILL) -> None:
+    """This process gets ``with_signal`` when its parent ends; it exits if that is gone already.
+
+    The kernel sends it when the *thread* that forked ends: fork from the main thread.
+    """
+    _prctl(_PR_SET_PDEATHSIG, with_signal)
+    if os.getppid() != parent:
+        os._exit(0)
+
+
+def _children() -> list[int]:
+    found: list[int] = []
+    for thread in os.listdir("/proc/self/task"):
+        try:
+            with open(f"/proc/self/task/{thread}/children", encoding="ascii") as children:
+                found.extend(int(pid) for pid in children.read().split())
+        except OSError:
+            continue
+    return found
+
+
+def kill_group(leader: int) -> None:
+    """SIGKILL to the process group of ``leader``, which may be gone already."""
+    try:
+        os.killpg(leader, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        return
+
+
+def kill_descendants(leader: int) -> None:
+    """Kill the group of ``leader`` and whatever it started; returns when all are reaped.
+
+    Runs in the subreaper: descendants that left the group are reparented to it as their parents
+    die, so killing and reaping its children until none is left finds them all.
+    """
+    kill_group(leader)
+    if not os.path.exists("/proc/self/task"):
+        _reap(leader)
+        return
+    while True:
+        children = _children()
+        if not children:
+            return
+        for pid in children:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            _reap(pid)
+
+
+def _reap(pid: int) -> None:
+    try:
+        os.waitpid(pid, 0)
+    except ChildProcessError:
+        return

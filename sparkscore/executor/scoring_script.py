@@ -1,0 +1,111 @@
+"""The user's scoring script: loaded, called, and its failures told. Script host process."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import logging
+import os
+import sys
+import traceback
+from typing import Any, Callable
+
+from sparkscore.errors import ScoringScriptError
+from sparkscore.messages.outcome import ScoringFailure
+
+BUILT_IN_SCRIPT = "sparkscore.executor.mlflow_script"
+MAX_TRACEBACK_CHARACTERS = 16_000
+
+
+class ScoringScript:
+    """A loaded scoring script: its ``init``, ``run`` and optional ``shutdown``."""
+
+    def __init__(self, module: Any) -> None:
+        self._module = module
+        self._run = _function(module, "run")
+
+    def init(self) -> None:
+        """Call the script's ``init()``."""
+        _function(self._module, "init")()
+
+    def run(self, paths: list[str]) -> Any:
+        """Call the script's ``run`` with local paths; its result as returned."""
+        return self._run(paths)
+
+    def shutdown(self) -> None:
+        """Call the script's ``shutdown()`` if it has one."""
+        shutdown = getattr(self._module, "shutdown", None)
+        if callable(shutdown):
+            shutdown()
+
+
+def load_script(*, code_folder: str | None, file: str | None) -> ScoringScript:
+    """Execute ``file`` in ``code_folder`` as a module, its siblings importable.
+
+    Without a folder the built-in MLflow script is loaded. Each load executes the script anew.
+    """
+    if code_folder is None or file is None:
+        sys.modules.pop(BUILT_IN_SCRIPT, None)
+        return ScoringScript(importlib.import_module(BUILT_IN_SCRIPT))
+    path = os.path.join(code_folder, file)
+    for folder in (code_folder, os.path.dirname(path)):
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+    name = os.path.splitext(os.path.basename(file))[0]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ScoringScriptError(f"{file} cannot be loaded as a Python module", file=file)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return ScoringScript(module)
+
+
+def _function(module: Any, name: str) -> Callable[..., Any]:
+    function = getattr(module, name, None)
+    if not callable(function):
+        raise ScoringScriptError(f"the scoring script has no function {name}()", function=name)
+    if inspect.isgeneratorfunction(function):
+        raise ScoringScriptError(f"{name}() of the scoring script is a generator", function=name)
+    return function  # type: ignore[no-any-return]
+
+
+def failure_of(error: BaseException, *, condition: str) -> ScoringFailure:
+    """What a user is told of an exception in their code; never raises."""
+    try:
+        message = f"{type(error).__name__}: {error}"
+    except BaseException:
+        message = f"{type(error).__name__} (its text cannot be shown)"
+    try:
+        lines = traceback.format_exception(type(error), error, _user_frames(error))
+        text = "".join(lines)
+    except BaseException:
+        text = ""
+    return ScoringFailure(condition, _clean(message)[:2000], _clean(text)[-MAX_TRACEBACK_CHARACTERS:])
+
+
+def _user_frames(error: BaseException) -> Any:
+    """The traceback without the frames of this package above the user's code."""
+    here = os.path.dirname(__file__)
+    frames = error.__traceback__
+    inner = frames
+    while inner is not None and inner.tb_frame.f_code.co_filename.startswith(here):
+        inner = inner.tb_next
+    return inner or frames
+
+
+def _clean(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def configure_logging(level: str, *, file: str | None) -> None:
+    """Send the script's ``logging`` to ``file``, or to standard error without one."""
+    handler: logging.Handler = (
+        logging.FileHandler(file, encoding="utf-8") if file else logging.StreamHandler()
+    )
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    logging.captureWarnings(True)

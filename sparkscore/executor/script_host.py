@@ -1,0 +1,329 @@
+"""The Python worker's hold on its guard and script host. Python worker process, main thread.
+
+A host opened from another thread would die with that thread. One ``ScriptHost`` lives in a
+worker for all tasks of a deployment; it survives whatever the user's code does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any, Callable, Mapping, Sequence
+
+from sparkscore.executor import frames
+from sparkscore.executor.guard import SHUTDOWN_SECONDS, drain
+from sparkscore.messages.outcome import ScoringFailure
+
+_SLICE_SECONDS = 1.0
+_GUARD_SECONDS = 5.0
+_GUARD_START_SECONDS = 120.0
+_PIPE_BYTES = 1 << 20
+_F_SETPIPE_SZ = 1031
+
+_SIGNAL_MEANINGS = {
+    signal.SIGKILL: "usually out of memory",
+    signal.SIGSEGV: "a fault in native code",
+    signal.SIGABRT: "native code gave up",
+    signal.SIGBUS: "a fault in native code, or a file that shrank while it was mapped",
+    signal.SIGILL: "native code built for another processor",
+    signal.SIGFPE: "an arithmetic fault in native code",
+}
+
+
+class HostTimeoutError(Exception):
+    """The deadline passed; the host has been killed."""
+
+
+class HostCrashedError(Exception):
+    """The host ended or broke the protocol; ``args[0]`` says how."""
+
+
+class _GuardLostError(Exception):
+    """The guard does not answer any more."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A host's answer: header and binary parts."""
+
+    header: dict[str, Any]
+    parts: list[bytearray]
+
+
+@dataclass(frozen=True)
+class HostLaunch:
+    """How to start the guard: environment, working folder and log files (local paths)."""
+
+    environment: Mapping[str, str]
+    folder: str
+    stdout: str
+    stderr: str
+    python: str = sys.executable
+
+
+class ScriptHost:
+    """Starts, asks, kills and restarts the process that runs the user's code."""
+
+    def __init__(self, launch: HostLaunch, *, on_wait: Callable[[], None] = lambda: None) -> None:
+        self._launch = launch
+        self._on_wait = on_wait
+        self._parent = os.getppid()
+        self._guard: subprocess.Popen[bytes] | None = None
+        self._host: int | None = None
+        self._calls = 0
+        self._status_text = b""
+
+    def is_running(self) -> bool:
+        """Whether a host stands; notices one that died while nothing was asked of it."""
+        if self._host is not None and select.select([self._status_pipe], [], [], 0)[0]:
+            try:
+                self._death()
+            except _GuardLostError:
+                self._drop_guard()
+        return self._host is not None
+
+    def open(self) -> None:
+        """Start the guard; it goes on loading while this returns."""
+        if self._guard is None:
+            self._open_guard()
+
+    def start(self) -> int:
+        """Start a new host and return its process id."""
+        for attempt in (1, 2):
+            self.open()
+            try:
+                self._order(b"S")
+                self._host = int(self._status(_GUARD_START_SECONDS)["started"])
+                return self._host
+            except (_GuardLostError, KeyError, TypeError, ValueError) as error:
+                self._drop_guard()
+                if attempt == 2:
+                    raise HostCrashedError(f"no script host could be started: {error}") from error
+        raise AssertionError("unreachable")
+
+    def ask(self, header: dict[str, Any], *, timeout_seconds: float) -> Reply:
+        """Send a request and wait for its reply.
+
+        Raises HostTimeoutError or HostCrashedError; in both cases the host and all that it
+        started are gone when this returns.
+        """
+        self._calls += 1
+        deadline = time.monotonic() + timeout_seconds
+        try:
+            self._send(frames.encode({**header, "call": self._calls}), deadline)
+            return self._receive(deadline)
+        except HostTimeoutError:
+            self.kill()
+            raise
+        except _GuardLostError as error:
+            self._drop_guard()
+            raise HostCrashedError("the script host's guard was killed") from error
+        except frames.FrameError as error:
+            self.kill()
+            raise HostCrashedError(
+                f"the script host sent {error}: scoring code must leave descriptors that it did "
+                "not open alone"
+            ) from error
+
+    def kill(self) -> None:
+        """Kill the host with everything it started; returns when all are gone."""
+        if self._host is None:
+            return
+        try:
+            self._order(b"K")
+            while "killed" not in self._status(_GUARD_SECONDS):
+                pass
+            drain(self._reply)
+        except _GuardLostError:
+            self._drop_guard()
+        self._host = None
+
+    def close(self) -> None:
+        """End host and guard, letting an idle host run its ``shutdown()``."""
+        if self._guard is None:
+            return
+        for descriptor in (self._request, self._control):
+            os.close(descriptor)
+        try:
+            self._guard.wait(SHUTDOWN_SECONDS + _GUARD_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._kill_guard()
+        for descriptor in (self._reply, self._status_pipe):
+            os.close(descriptor)
+        self._guard = self._host = None
+
+    def _open_guard(self) -> None:
+        request, self._request = os.pipe()
+        self._reply, reply = os.pipe()
+        control, self._control = os.pipe()
+        self._status_pipe, status = os.pipe()
+        theirs = (request, reply, control, status)
+        for descriptor in (self._request, self._reply):
+            _enlarge(descriptor)
+            os.set_blocking(descriptor, False)
+        with open(self._launch.stdout, "ab") as out, open(self._launch.stderr, "ab") as err:
+            self._guard = subprocess.Popen(
+                [self._launch.python, "-c", _guard_code(), *map(str, theirs), str(os.getpid())],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                env=dict(self._launch.environment),
+                cwd=self._launch.folder,
+                pass_fds=theirs,
+                start_new_session=True,
+            )
+        for descriptor in theirs:
+            os.close(descriptor)
+        self._status_text = b""
+
+    def _drop_guard(self) -> None:
+        """Forget a guard that is dead or does not answer, and kill what it left."""
+        if self._host is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._host, signal.SIGKILL)
+        self._kill_guard()
+        for descriptor in (self._request, self._reply, self._control, self._status_pipe):
+            os.close(descriptor)
+        self._guard = self._host = None
+
+    def _kill_guard(self) -> None:
+        if self._guard is not None:
+            self._guard.kill()
+            self._guard.wait()
+
+    def _order(self, order: bytes) -> None:
+        try:
+            os.write(self._control, order)
+        except BrokenPipeError as error:
+            raise _GuardLostError("its guard is gone") from error
+
+    def _status(self, timeout_seconds: float) -> dict[str, Any]:
+        """The guard's next status."""
+        deadline = time.monotonic() + timeout_seconds
+        while b"\n" not in self._status_text:
+            if time.monotonic() > deadline:
+                raise _GuardLostError("its guard does not answer")
+            self._poll([(self._status_pipe, select.POLLIN)], deadline)
+            self._read_status()
+        line, _, self._status_text = self._status_text.partition(b"\n")
+        return json.loads(line)  # type: ignore[no-any-return]
+
+    def _read_status(self) -> None:
+        if not select.select([self._status_pipe], [], [], 0)[0]:
+            return
+        text = os.read(self._status_pipe, 4096)
+        if not text:
+            raise _GuardLostError("its guard is gone")
+        self._status_text += text
+
+    def _poll(self, events: Sequence[tuple[int, int]], deadline: float) -> set[int]:
+        """Wait for at most a second; leave if Spark's daemon is gone, as nobody else tells."""
+        poll = select.poll()
+        for descriptor, mask in events:
+            poll.register(descriptor, mask)
+        left = max(0.0, min(_SLICE_SECONDS, deadline - time.monotonic()))
+        ready = {descriptor for descriptor, _ in poll.poll(left * 1000)}
+        if not ready:
+            if os.getppid() != self._parent:
+                os._exit(0)
+            self._on_wait()
+        return ready
+
+    def _send(self, buffers: Sequence[Any], deadline: float) -> None:
+        for buffer in buffers:
+            view = memoryview(buffer).cast("B")
+            while view.nbytes:
+                ready = self._wait_for(self._request, select.POLLOUT, deadline)
+                if not ready:
+                    raise HostCrashedError(self._death())
+                with contextlib.suppress(BlockingIOError, BrokenPipeError):
+                    view = view[os.write(self._request, view) :]
+
+    def _receive(self, deadline: float) -> Reply:
+        while True:
+            header_bytes, parts_bytes = frames.decode_prefix(
+                bytes(self._read(frames.PREFIX.size, deadline))
+            )
+            text = bytes(self._read(header_bytes, deadline))
+            header = frames.decode_header(text, parts_bytes=parts_bytes)
+            parts = [self._read(length, deadline) for length in header["parts"]]
+            if header.get("call") == self._calls:
+                return Reply(header, parts)
+
+    def _read(self, count: int, deadline: float) -> bytearray:
+        """``count`` bytes of the reply; what a dying host wrote is read before its death."""
+        data = bytearray(count)
+        view = memoryview(data)
+        done = 0
+        while done < count:
+            try:
+                count_read = os.readv(self._reply, [view[done:]])
+                if not count_read:
+                    raise _GuardLostError("its guard is gone")
+                done += count_read
+            except BlockingIOError:
+                if not self._wait_for(self._reply, select.POLLIN, deadline):
+                    raise HostCrashedError(self._death()) from None
+        return data
+
+    def _wait_for(self, descriptor: int, mask: int, deadline: float) -> bool:
+        """Whether ``descriptor`` is ready; False if the host died before it was."""
+        while True:
+            ready = self._poll([(descriptor, mask), (self._status_pipe, select.POLLIN)], deadline)
+            if descriptor in ready:
+                return True
+            if self._status_pipe in ready:
+                return False
+            if time.monotonic() >= deadline:
+                raise HostTimeoutError
+
+    def _death(self) -> str:
+        """How the host died; clears the way for a new one."""
+        death = self._status(_GUARD_SECONDS)
+        drain(self._reply)
+        self._host = None
+        return render_death(death.get("died"))
+
+
+def render_death(code: Any) -> str:
+    """A host's exit code or negative signal in words."""
+    if not isinstance(code, int):
+        return "the script host ended in an unknown way"
+    if code >= 0:
+        return f"the scoring code ended its process with exit code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    meaning = _SIGNAL_MEANINGS.get(-code)  # type: ignore[call-overload]
+    return f"the script host was killed by {name}" + (f" ({meaning})" if meaning else "")
+
+
+def crash_failure(error: HostCrashedError) -> ScoringFailure:
+    """The failure of an attempt whose host crashed."""
+    return ScoringFailure("SCRIPT_CRASHED", str(error))
+
+
+def _enlarge(descriptor: int) -> None:
+    if sys.platform.startswith("linux"):
+        import fcntl
+
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(descriptor, _F_SETPIPE_SZ, _PIPE_BYTES)
+
+
+def _guard_code() -> str:
+    """Starts the guard from wherever this package came: a folder or a zip of py-files."""
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    return (
+        f"import sys; sys.path.insert(0, {root!r})\n"
+        "from sparkscore.executor.guard import main\n"
+        "main(sys.argv[1:])"
+    )

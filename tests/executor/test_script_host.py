@@ -1,0 +1,167 @@
+"""Guard and host processes under signals."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from sparkscore.executor.script_host import (
+    HostCrashedError,
+    HostTimeoutError,
+    ScriptHost,
+    render_death,
+)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether the process runs; one that nobody has reaped yet does not."""
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def ask_init(host: ScriptHost, folder: Path, script: str) -> dict[str, Any]:
+    (folder / "score.py").write_text(script)
+    request = {
+        "type": "init",
+        "code_folder": str(folder),
+        "scoring_script": "score.py",
+        "logging_level": "info",
+    }
+    return host.ask(request, timeout_seconds=30).header
+
+
+ECHO = "def init():\n    pass\ndef run(batch):\n    return batch\n"
+
+
+def ask_run(host: ScriptHost, timeout_seconds: float = 10) -> dict[str, Any]:
+    request = {"type": "run", "paths": ["a"], "schema": None, "merged": True, "environment": {}}
+    return host.ask(request, timeout_seconds=timeout_seconds).header
+
+
+def test_script_host__killed_guard_is_replaced(script_host: ScriptHost, tmp_path: Path) -> None:
+    first = script_host.start()
+    ask_init(script_host, tmp_path, ECHO)
+    psutil.Process(first).parent().kill()
+    with pytest.raises(HostCrashedError, match="guard"):
+        ask_run(script_host)
+    assert not script_host.is_running()
+    second = script_host.start()
+    assert second != first
+    assert ask_init(script_host, tmp_path, ECHO)["ok"]
+    assert not is_alive(first)
+
+
+def test_script_host__stopped_host_is_killed_at_its_deadline(
+    script_host: ScriptHost, tmp_path: Path
+) -> None:
+    host = script_host.start()
+    ask_init(script_host, tmp_path, ECHO)
+    os.kill(host, signal.SIGSTOP)
+    with pytest.raises(HostTimeoutError):
+        ask_run(script_host, timeout_seconds=0.5)
+    assert not is_alive(host)
+
+
+def test_script_host__stopped_guard_is_replaced(
+    script_host: ScriptHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sparkscore.executor.script_host._GUARD_SECONDS", 0.5)
+    host = script_host.start()
+    ask_init(script_host, tmp_path, "import time\ndef init(): pass\ndef run(b): time.sleep(60)\n")
+    psutil.Process(host).parent().suspend()
+    with pytest.raises(HostTimeoutError):
+        ask_run(script_host, timeout_seconds=0.5)
+    assert script_host.start() != host
+    assert not is_alive(host)
+
+
+def test_script_host__death_while_idle_is_noticed_before_the_next_request(
+    script_host: ScriptHost, tmp_path: Path
+) -> None:
+    host = script_host.start()
+    ask_init(script_host, tmp_path, ECHO)
+    assert script_host.is_running()
+    os.kill(host, signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while script_host.is_running() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not script_host.is_running()
+
+
+def test_script_host__nothing_is_left_after_the_worker_was_killed(tmp_path: Path) -> None:
+    (tmp_path / "score.py").write_text(
+        "import os, subprocess, sys\n"
+        "def init():\n"
+        "    child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'],"
+        " start_new_session=True)\n"
+        f"    open({str(tmp_path / 'pids')!r}, 'w').write(f'{{os.getpid()}} {{os.getppid()}} "
+        "{child.pid}')\n"
+        "def run(batch):\n    return batch\n"
+    )
+    worker = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import os, sys, time\n"
+            "from sparkscore.executor.script_host import HostLaunch, ScriptHost\n"
+            f"folder = {str(tmp_path)!r}\n"
+            "host = ScriptHost(HostLaunch({}, folder, folder + '/out', folder + '/err'))\n"
+            "host.start()\n"
+            "host.ask({'type': 'init', 'code_folder': folder, 'scoring_script': 'score.py',"
+            " 'logging_level': 'info'}, timeout_seconds=60)\n"
+            "print('ready', flush=True)\n"
+            "time.sleep(600)\n",
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert worker.stdout is not None
+    assert worker.stdout.readline() == "ready\n"
+    pids = [int(pid) for pid in (tmp_path / "pids").read_text().split()]
+    worker.kill()
+    worker.wait()
+    worker.stdout.close()
+    deadline = time.monotonic() + 10
+    while any(map(is_alive, pids)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not any(map(is_alive, pids))
+
+
+def test_script_host__ten_restarts_leak_no_descriptor(
+    script_host: ScriptHost, tmp_path: Path
+) -> None:
+    def count() -> int:
+        return len(os.listdir("/proc/self/fd"))
+
+    script_host.start()
+    before = count()
+    for _ in range(10):
+        script_host.kill()
+        script_host.start()
+    assert count() == before
+    guard = psutil.Process(script_host.start()).parent()
+    assert guard.num_fds() < 20
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (3, "exit code 3"),
+        (-9, "SIGKILL (usually out of memory)"),
+        (-11, "SIGSEGV (a fault in native code)"),
+        (-60, "signal 60"),
+        (None, "unknown"),
+    ],
+)
+def test_death__is_told_with_its_usual_meaning(code: Any, words: str) -> None:
+    assert words in render_death(code)
