@@ -1,0 +1,89 @@
+"""Local paths for the inputs of a mini-batch. Python worker process.
+
+``direct``: the files are visible here. ``fetch``: they are downloaded by fsspec into the worker's
+scratch folder, the next mini-batch while the current one runs, and removed afterwards.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Sequence
+
+DIRECT = "direct"
+FETCH = "fetch"
+_FETCH_THREADS = 8
+
+
+class InputError(Exception):
+    """An input that cannot be made available; ``condition`` names why."""
+
+    condition = "INPUT_NOT_READABLE"
+
+
+class InputStage:
+    """Where the inputs of a plan with this root and transport stand on this machine."""
+
+    def __init__(self, root: str, transport: str, *, scratch: str) -> None:
+        self._source = root.rstrip("/") or "/"
+        self._fetches = transport == FETCH
+        self.root = os.path.join(scratch, "inputs") if self._fetches else self._source
+        self._pool = ThreadPoolExecutor(_FETCH_THREADS) if self._fetches else None
+        self._pending: dict[str, Future[None]] = {}
+
+    def prefetch(self, paths: Sequence[str]) -> None:
+        """Start to fetch what ``local_paths`` will be asked for next."""
+        if self._pool is not None:
+            for path in paths:
+                if path not in self._pending:
+                    self._pending[path] = self._pool.submit(self._fetch, path)
+
+    def local_paths(self, paths: Sequence[str]) -> list[str]:
+        """The local paths of these inputs; raises InputError if one cannot be fetched."""
+        self.prefetch(paths)
+        if self._fetches:
+            for path in paths:
+                self._await(path)
+        return [os.path.join(self.root, path) for path in paths]
+
+    def release(self, paths: Sequence[str]) -> None:
+        """Remove what was fetched for these inputs."""
+        for path in paths if self._fetches else ():
+            future = self._pending.pop(path, None)
+            if future is not None and not future.cancel():
+                future.exception()
+            _remove(os.path.join(self.root, path))
+
+    def close(self) -> None:
+        """Remove everything that was fetched."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            shutil.rmtree(self.root, ignore_errors=True)
+
+    def _await(self, path: str) -> None:
+        error = self._pending[path].exception()
+        if error is not None:
+            del self._pending[path]
+            raise InputError(f"{path} could not be fetched from {self._source}: {error}") from error
+
+    def _fetch(self, path: str) -> None:
+        target = os.path.join(self.root, path)
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        filesystem, source = _open_source(self._source)
+        filesystem.get_file(f"{source.rstrip('/')}/{path}", target)
+
+
+def _open_source(uri: str) -> tuple[Any, str]:
+    """The fsspec filesystem of ``uri`` and the path in it; imported only where it is needed."""
+    from fsspec.core import url_to_fs
+
+    filesystem, path = url_to_fs(uri)
+    return filesystem, str(path)
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return

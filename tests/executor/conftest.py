@@ -1,0 +1,109 @@
+"""Scoring scripts and the processes that run them, without Spark."""
+
+from __future__ import annotations
+
+import os
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sparkscore.executor.attempt_folders import AttemptFolders
+from sparkscore.executor.host_environment import host_environment
+from sparkscore.executor.inputs import InputStage
+from sparkscore.executor.runner import MiniBatchRunner
+from sparkscore.executor.script_host import HostLaunch, ScriptHost
+from sparkscore.messages.launch import ScoringMessage
+
+MakeScoring = Callable[..., ScoringMessage]
+MakeRunner = Callable[..., MiniBatchRunner]
+
+
+@pytest.fixture
+def make_scoring(tmp_path: Path) -> MakeScoring:
+    """Writes a scoring script and gives the message to run it; ``init`` is added if missing."""
+
+    def make(script: str, **changes: object) -> ScoringMessage:
+        code = tmp_path / "code"
+        code.mkdir(exist_ok=True)
+        text = textwrap.dedent(script)
+        if "def init" not in text:
+            text += "\ndef init():\n    pass\n"
+        (code / "score.py").write_text(text)
+        scoring = ScoringMessage(
+            job_name="job",
+            digest="digest",
+            model_folder=str(tmp_path / "model"),
+            model_name="model",
+            code_folder=str(code),
+            scoring_script="score.py",
+            mini_batch_size=4,
+            max_retries=1,
+            timeout_seconds=10,
+            init_timeout_seconds=20,
+            error_threshold=-1,
+            mini_batch_error_threshold=-1,
+            isolation="process",
+            isolate_failures=True,
+            logging_level="info",
+            on_bad_row="fail",
+            passthrough_columns=(),
+            output_action="append_row",
+            environment_variables={},
+        )
+        return replace(scoring, **changes)  # type: ignore[arg-type]
+
+    return make
+
+
+@pytest.fixture
+def script_host(tmp_path: Path) -> Iterator[ScriptHost]:
+    """A host whose guard is opened by its first use and ended afterwards."""
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    launch = HostLaunch(
+        environment, str(tmp_path), str(tmp_path / "stdout.txt"), str(tmp_path / "stderr.txt")
+    )
+    host = ScriptHost(launch)
+    yield host
+    host.close()
+
+
+@pytest.fixture
+def make_runner(tmp_path: Path) -> Iterator[MakeRunner]:
+    """Runners over real guards and hosts, all ended afterwards."""
+    opened: list[MiniBatchRunner] = []
+
+    def make(scoring: ScoringMessage) -> MiniBatchRunner:
+        folders = AttemptFolders(str(tmp_path / "files"))
+        environment = host_environment(
+            scoring,
+            worker=os.environ,
+            input_root=str(tmp_path),
+            output_folder=folders.current,
+            cpus=1,
+        )
+        launch = HostLaunch(
+            environment,
+            str(tmp_path),
+            str(tmp_path / "stdout.txt"),
+            str(tmp_path / "stderr.txt"),
+            python=sys.executable,
+        )
+        runner = MiniBatchRunner(
+            ScriptHost(launch), scoring, folders=folders, log_file=str(tmp_path / "log.txt")
+        )
+        opened.append(runner)
+        return runner
+
+    yield make
+    for runner in opened:
+        runner.close()
+
+
+@pytest.fixture
+def inputs(tmp_path: Path) -> InputStage:
+    """Inputs that lie below the test's folder."""
+    return InputStage(str(tmp_path), "direct", scratch=str(tmp_path))
