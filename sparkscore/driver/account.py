@@ -1,0 +1,181 @@
+"""The account of every input, fed with the outcomes of finished mini-batches. Spark driver.
+
+Memory stays flat: outcomes go to the ledger (Parquet) and failures to CSV as they come in; only
+counts and the first distinct reasons are kept.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sparkscore.driver.counts import Counts
+from sparkscore.driver.job_folder import JobFolder
+from sparkscore.messages.outcome import INIT_FAILED, FailedInput, MiniBatchOutcome
+
+_MAX_REASONS = 1000
+
+LEDGER_SCHEMA = pa.schema(
+    [
+        ("mini_batch_id", pa.int64()),
+        ("status", pa.string()),
+        ("inputs", pa.int64()),
+        ("succeeded", pa.int64()),
+        ("failed", pa.int64()),
+        ("rows", pa.int64()),
+        ("bad_rows", pa.int64()),
+        ("attempts", pa.int32()),
+        ("retries", pa.int32()),
+        ("started_at", pa.float64()),
+        ("seconds", pa.float64()),
+        ("host", pa.string()),
+        ("process", pa.int64()),
+        ("condition", pa.string()),
+        ("message", pa.string()),
+        ("traceback", pa.string()),
+        ("failures", pa.string()),
+    ]
+)
+
+
+@dataclass
+class Reason:
+    """A distinct reason of failed inputs."""
+
+    condition: str
+    message: str
+    count: int = 0
+    path: str = ""
+
+    def render(self) -> dict[str, Any]:
+        """As it stands in the summary."""
+        return {
+            "condition": self.condition,
+            "message": self.message,
+            "count": self.count,
+            "path": self.path,
+        }
+
+
+@dataclass
+class JobAccount:
+    """Takes outcomes once each and knows the totals; ``close`` completes the files."""
+
+    folder: JobFolder
+    counts: Counts = field(default_factory=Counts)
+    script_folders: list[tuple[int, tuple[str, ...]]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._reasons: dict[tuple[str, str], Reason] = {}
+        self._ledger = pq.ParquetWriter(self.folder.ledger, LEDGER_SCHEMA, compression="zstd")
+        self._failed_inputs = _CsvLines(
+            self.folder.failed_inputs,
+            ("path", "mini_batch_id", "condition", "message", "count", "candidates"),
+            always=True,
+        )
+        self._bad_rows = _CsvLines(self.folder.bad_rows, ("file", "row", "message"))
+
+    def add(self, outcomes: Iterable[MiniBatchOutcome]) -> None:
+        """Take the outcomes of mini-batches that were not taken before."""
+        taken = list(outcomes)
+        for outcome in taken:
+            self.counts.add(outcome)
+            if outcome.folders:
+                self.script_folders.append((outcome.mini_batch_id, outcome.folders))
+            for failure in outcome.failures:
+                self._add_failure(outcome.mini_batch_id, failure)
+            for bad in outcome.bad_rows:
+                self._bad_rows.write((bad.file, bad.row, bad.message))
+        finished = [outcome for outcome in taken if outcome.status != INIT_FAILED]
+        if finished:
+            rows = [_ledger_row(outcome) for outcome in finished]
+            self._ledger.write_table(pa.Table.from_pylist(rows, LEDGER_SCHEMA))
+
+    def reasons(self, most: int) -> list[Reason]:
+        """The first distinct reasons of failed inputs, most frequent first."""
+        ordered = sorted(self._reasons.values(), key=lambda reason: -reason.count)
+        return ordered[:most]
+
+    def close(self) -> None:
+        """Complete ledger, ``failed_inputs.csv`` and ``bad_rows.csv``."""
+        self._ledger.close()
+        self._failed_inputs.close()
+        self._bad_rows.close()
+
+    def _add_failure(self, mini_batch_id: int, failure: FailedInput) -> None:
+        candidates = json.dumps(failure.candidates) if failure.candidates else ""
+        self._failed_inputs.write(
+            (
+                failure.path,
+                mini_batch_id,
+                failure.condition,
+                failure.message,
+                failure.count,
+                candidates,
+            )
+        )
+        key = (failure.condition, failure.message)
+        if key not in self._reasons and len(self._reasons) >= _MAX_REASONS:
+            key = (failure.condition, "(other messages)")
+        sample = failure.path or (failure.candidates[0] if failure.candidates else "")
+        reason = self._reasons.setdefault(key, Reason(*key, path=sample))
+        reason.count += failure.count
+
+
+class _CsvLines:
+    """A CSV file written line by line, made with its first line (or at once)."""
+
+    def __init__(self, path: Path, header: tuple[str, ...], *, always: bool = False) -> None:
+        self._path, self._header = path, header
+        self._file: IO[str] | None = None
+        self._open() if always else None
+
+    def _open(self) -> None:
+        self._file = open(self._path, "w", encoding="utf-8", newline="")  # noqa: SIM115
+        self._writer = csv.writer(self._file, lineterminator="\n")
+        self._writer.writerow(self._header)
+
+    def write(self, values: tuple[Any, ...]) -> None:
+        """Add a line."""
+        if self._file is None:
+            self._open()
+        self._writer.writerow(values)
+
+    def close(self) -> None:
+        """Complete the file, if it was made."""
+        if self._file is not None:
+            self._file.close()
+
+
+def _ledger_row(outcome: MiniBatchOutcome) -> dict[str, Any]:
+    error = outcome.error
+    failures = [
+        {"path": failure.path, "condition": failure.condition, "count": failure.count}
+        for failure in outcome.failures
+    ]
+    return {
+        "mini_batch_id": outcome.mini_batch_id,
+        "status": outcome.status,
+        "inputs": outcome.inputs,
+        "succeeded": outcome.inputs - outcome.failed,
+        "failed": outcome.failed,
+        "rows": outcome.rows,
+        "bad_rows": len(outcome.bad_rows),
+        "attempts": outcome.attempts,
+        "retries": outcome.retries,
+        "started_at": outcome.started_at,
+        "seconds": outcome.seconds,
+        "host": outcome.host,
+        "process": outcome.process,
+        "condition": error.condition if error else None,
+        "message": error.message if error else None,
+        "traceback": error.traceback if error else None,
+        "failures": json.dumps(failures) if failures else None,
+    }

@@ -1,0 +1,38 @@
+"""The zip with what runs on executors: they need nothing of ours installed. Spark driver."""
+
+from __future__ import annotations
+
+import importlib.resources
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+_PARTS = ("executor", "messages")
+_MODULES = ("__init__.py", "errors.py")
+
+
+def ship_executor_package(spark: SparkSession) -> None:
+    """Give the zip to the executors of a cluster; local workers import what is installed."""
+    if not spark.sparkContext.master.startswith("local"):
+        spark.sparkContext.addPyFile(str(write_executor_package()))
+
+
+def write_executor_package() -> Path:
+    """Write the zip into a new temporary folder."""
+    path = Path(tempfile.mkdtemp(prefix="sparkscore-")) / "sparkscore-executor.zip"
+    package = importlib.resources.files("sparkscore")
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in _MODULES:
+            _add(archive, package / name, f"sparkscore/{name}")
+        for part in _PARTS:
+            for file in (package / part).iterdir():
+                if file.name.endswith(".py"):
+                    _add(archive, file, f"sparkscore/{part}/{file.name}")
+    return path
+
+
+def _add(archive: zipfile.ZipFile, file: Any, name: str) -> None:
+    archive.writestr(zipfile.ZipInfo(name), file.read_bytes())

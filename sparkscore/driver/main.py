@@ -1,0 +1,52 @@
+"""Entry of the Spark driver: ``python -m sparkscore.driver launch.json``. Spark driver process.
+
+Also called by ``jobs/score.py`` under spark-submit. Exits with 0 when the job completed, else with
+the exit code of the error that ended it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+from sparkscore.driver.job_folder import read_launch
+from sparkscore.driver.job_run import JobRun
+from sparkscore.driver.session import open_session, stop_session
+from sparkscore.errors import SparkscoreError
+from sparkscore.executor.processes import die_with_parent
+from sparkscore.messages.status import SummaryMessage
+
+STOP_WITH_PARENT = "SPARKSCORE_STOP_WITH_PARENT"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the job of a launch message; returns the process's exit code."""
+    given = sys.argv[1:] if arguments is None else arguments
+    if len(given) != 1:
+        print("usage: score.py LAUNCH_MESSAGE", file=sys.stderr)
+        return 2
+    try:
+        launch = read_launch(Path(given[0]))
+    except SparkscoreError as error:
+        print(f"sparkscore: {error.condition}: {error.message}", file=sys.stderr)
+        return error.exit_code
+    job = JobRun(launch)
+    _stop_on_signals(job)
+    try:
+        return exit_code(job.run(lambda: open_session(launch)))
+    finally:
+        stop_session()
+
+
+def exit_code(summary: SummaryMessage) -> int:
+    """The exit code that an ended job gives its process."""
+    return int(summary.error["exit_code"]) if summary.error is not None else 0
+
+
+def _stop_on_signals(job: JobRun) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: job.cancellation.ask())
+    if os.environ.get(STOP_WITH_PARENT) == "1":
+        die_with_parent(os.getppid(), with_signal=signal.SIGTERM)

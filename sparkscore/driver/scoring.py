@@ -1,0 +1,228 @@
+"""Runs the waves of a job and watches them. Spark driver process.
+
+Up to two waves are in flight, so that the slots that the last tasks of one leave idle work for
+the next; the first runs alone where the result schema is pinned from it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from sparkscore.driver import staging
+from sparkscore.driver.account import JobAccount
+from sparkscore.driver.cancel import Cancellation
+from sparkscore.driver.counts import Counts
+from sparkscore.driver.failures import explain_failure
+from sparkscore.driver.job_folder import JobFolder
+from sparkscore.driver.progress import Progress
+from sparkscore.driver.wave import Wave, WaveTemplate
+from sparkscore.errors import ErrorThresholdExceededError, ScoringScriptError
+from sparkscore.executor.result_schema import common_schema, schema_to_bytes
+from sparkscore.messages.launch import ScoringMessage
+from sparkscore.messages.outcome import INIT_FAILED, MiniBatchOutcome
+from sparkscore.plan.scoring_plan import ScoringPlan
+from sparkscore.plan.waves import WaveLimits, plan_pending, plan_wave, remove_tasks
+
+_POLL_SECONDS = 0.05
+_CANCEL_SECONDS = 30.0
+_WAVES_IN_FLIGHT = 2
+
+
+class ScoringRun:
+    """Scores the pending mini-batches of a plan; ``run`` returns when all are accounted for."""
+
+    def __init__(
+        self,
+        template: WaveTemplate,
+        plan: ScoringPlan,
+        *,
+        folder: JobFolder,
+        account: JobAccount,
+        cancellation: Cancellation,
+        slots: int,
+        schema: pa.Schema | None,
+        limits: WaveLimits,
+        progress: Progress,
+    ) -> None:
+        self._template, self._plan, self._folder = template, plan, folder
+        self._account, self._cancellation = account, cancellation
+        self._slots, self._limits = slots, limits
+        self._progress = progress
+        self._scoring: ScoringMessage = template.context.scoring
+        self._pending = plan_pending(plan)
+        self._in_flight: list[Wave] = []
+        self._waves = 0
+        self._weight_done = 0.0
+        self.schema = schema
+        self.staged: list[Any] = []
+
+    @property
+    def _pins_schema(self) -> bool:
+        return self._scoring.output_action == "append_row" and self.schema is None
+
+    def run(self) -> None:
+        """Score everything; raises the error that ends the job, no wave left running."""
+        try:
+            while self._pending or self._in_flight:
+                self._cancellation.check()
+                self._submit()
+                self._watch()
+                time.sleep(_POLL_SECONDS)
+        except BaseException:
+            self._stop()
+            raise
+
+    def _submit(self) -> None:
+        most = 1 if self._pins_schema else _WAVES_IN_FLIGHT
+        while self._pending and len(self._in_flight) < most:
+            tasks = plan_wave(
+                self._plan,
+                self._pending,
+                seconds_per_weight=self._seconds_per_weight(),
+                slots=self._slots,
+                wave_number=self._waves,
+                limits=self._limits,
+            )
+            self._pending = remove_tasks(self._pending, tasks)
+            wave = Wave(
+                self._template,
+                number=self._waves,
+                tasks=tasks,
+                plan=self._plan,
+                folder=self._folder.wave(self._waves),
+                limits=self._wave_limits(),
+            )
+            self._waves += 1
+            self._in_flight.append(wave)
+            wave.start()
+            self._progress.event("wave_started", wave=wave.number, tasks=len(tasks))
+
+    def _wave_limits(self) -> dict[str, Any]:
+        """What a wave's tasks may still fail, as known now, and the schema they must keep to."""
+        return {
+            "failed_inputs_left": _left(
+                self._scoring.error_threshold, self._account.counts.failed
+            ),
+            "failed_mini_batches_left": _left(
+                self._scoring.mini_batch_error_threshold, self._account.counts.mini_batches_failed
+            ),
+            "schema": None if self.schema is None else schema_to_bytes(self.schema),
+        }
+
+    def _weight_of(self, mini_batch_ids: set[int]) -> float:
+        before = self._plan.cumulative_weights
+        ids = np.fromiter(mini_batch_ids, dtype=np.int64)
+        return float((before[ids + 1] - before[ids]).sum())
+
+    def _seconds_per_weight(self) -> float | None:
+        return self._account.counts.seconds / self._weight_done if self._weight_done else None
+
+    def _watch(self) -> None:
+        for wave in list(self._in_flight):
+            over = wave.is_over()
+            _check_init(wave.poll())
+            if over:
+                self._end(wave)
+        live = self._live_counts()
+        self._progress.counted(live)
+        self._check_thresholds(live)
+
+    def _end(self, wave: Wave) -> None:
+        if wave.error is not None:
+            raise explain_failure(wave.error, doing=f"scoring wave {wave.number}") from wave.error
+        self._in_flight.remove(wave)
+        wave.release()
+        files = staging.wave_files(wave.folder)
+        outcomes = staging.read_outcomes(files)
+        self._account.add(outcomes)
+        self.staged.extend(files)
+        _check_init(outcomes)
+        done = {outcome.mini_batch_id for outcome in outcomes}
+        self._weight_done += self._weight_of(done)
+        self._put_back(wave, done)
+        if self._pins_schema:
+            self._pin_schema(files)
+        self._progress.event("wave_committed", wave=wave.number, mini_batches=len(outcomes))
+
+    def _put_back(self, wave: Wave, done: set[int]) -> None:
+        """What a task left when it stopped itself is pending again."""
+        left = [
+            range(number, number + 1)
+            for task in wave.tasks
+            for number in task.mini_batch_ids
+            if number not in done
+        ]
+        self._pending = merge([*left, *self._pending])
+
+    def _pin_schema(self, files: Sequence[Any]) -> None:
+        schemas = staging.payload_schemas(files)
+        if not schemas:
+            return
+        self.schema = common_schema(schemas)
+        self._folder.result_schema.write_bytes(schema_to_bytes(self.schema))
+        self._progress.event("schema_pinned", columns={f.name: str(f.type) for f in self.schema})
+
+    def _live_counts(self) -> Counts:
+        live = self._account.counts
+        for wave in self._in_flight:
+            live = live.plus(wave.counts)
+        return live
+
+    def _check_thresholds(self, live: Counts) -> None:
+        for what, failed, threshold in (
+            ("inputs", live.failed, self._scoring.error_threshold),
+            (
+                "mini-batches",
+                live.mini_batches_failed,
+                self._scoring.mini_batch_error_threshold,
+            ),
+        ):
+            if 0 <= threshold < failed:
+                raise ErrorThresholdExceededError(
+                    f"{failed} {what} failed, {threshold} may: nothing was published "
+                    "(failed_inputs.csv names them)",
+                    failed=failed,
+                    threshold=threshold,
+                )
+
+    def _stop(self) -> None:
+        """End all waves. What their finished tasks told still counts, so that the account of a
+        stopped job names the failures that stopped it."""
+        for wave in self._in_flight:
+            wave.cancel()
+        deadline = time.monotonic() + _CANCEL_SECONDS
+        for wave in self._in_flight:
+            wave.join(max(0.0, deadline - time.monotonic()))
+            wave.poll()
+            self._account.add(wave.finished[key] for key in sorted(wave.finished))
+        self._in_flight.clear()
+
+
+def _check_init(outcomes: Sequence[MiniBatchOutcome]) -> None:
+    for outcome in outcomes:
+        if outcome.status == INIT_FAILED and outcome.error is not None:
+            raise ScoringScriptError(
+                f"init() failed three times in a row on {outcome.host}: {outcome.error.message}",
+                condition=outcome.error.condition,
+                traceback=outcome.error.traceback,
+            )
+
+
+def _left(threshold: int, failed: int) -> int | None:
+    return None if threshold < 0 else max(0, threshold - failed)
+
+
+def merge(ranges: Sequence[range]) -> list[range]:
+    """Disjoint ranges in order, neighbours joined."""
+    merged: list[range] = []
+    for piece in sorted(ranges, key=lambda item: item.start):
+        if merged and merged[-1].stop == piece.start:
+            merged[-1] = range(merged[-1].start, piece.stop)
+        else:
+            merged.append(piece)
+    return merged

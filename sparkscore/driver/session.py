@@ -1,0 +1,93 @@
+"""Opens the Spark session of a job whose driver process is ours. Spark driver process."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from pyspark import SparkConf, SparkContext
+from pyspark.sql import SparkSession
+
+import sparkscore
+from sparkscore.driver.delta_jars import delta_jars
+from sparkscore.errors import MissingDependencyError
+from sparkscore.messages.launch import LaunchMessage
+from sparkscore.plan.machine import read_machine
+from sparkscore.plan.spark_application import SparkApplication, plan_spark_application
+
+_DELTA_EXTENSION = "io.delta.sql.DeltaSparkSessionExtension"
+
+
+def open_session(launch: LaunchMessage) -> SparkSession:
+    """A session as the launch message asks for; under spark-submit its settings count too."""
+    _let_workers_import_this()
+    submitted = _submitted_conf()
+    application = _application(launch, submitted)
+    builder = SparkSession.builder.master(application.master)
+    for key, value in application.conf.items():
+        builder = builder.config(key, value)
+    if launch.output.format == "delta" and not submitted:
+        builder = builder.config("spark.jars", _all_jars(application))
+    spark = builder.getOrCreate()
+    if launch.output.format == "delta":
+        _check_delta(spark)
+    return spark
+
+
+def stop_session() -> None:
+    """Stop the session of this process, if there is one."""
+    session = SparkSession.getActiveSession()
+    if session is not None:
+        with contextlib.suppress(Exception):
+            session.stop()
+
+
+def _submitted_conf() -> dict[str, str]:
+    """What spark-submit was told; empty where this process starts Spark itself."""
+    if "PYSPARK_GATEWAY_PORT" not in os.environ:
+        return {}
+    SparkContext._ensure_initialized()
+    return dict(SparkConf().getAll())
+
+
+def _application(launch: LaunchMessage, submitted: dict[str, str]) -> SparkApplication:
+    return plan_spark_application(
+        launch.job_name,
+        entry_point="sparkscore.driver",
+        launch_path=os.path.join(launch.job_folder, "launch.json"),
+        job_folder=launch.job_folder,
+        machine=read_machine(),
+        master=submitted.get("spark.master", launch.master),
+        instance_count=launch.instance_count,
+        max_concurrency_per_instance=launch.max_concurrency_per_instance,
+        spark_conf={**submitted, **launch.spark_conf},
+        uses_delta=launch.output.format == "delta",
+    )
+
+
+def _all_jars(application: SparkApplication) -> str:
+    given = application.conf.get("spark.jars", "")
+    return ",".join([*filter(None, given.split(",")), *map(str, delta_jars())])
+
+
+def _check_delta(spark: SparkSession) -> None:
+    """Spark only warns about an extension that it cannot load."""
+    try:
+        spark.sparkContext._jvm.java.lang.Thread.currentThread().getContextClassLoader().loadClass(
+            _DELTA_EXTENSION
+        )
+    except Exception as error:
+        raise MissingDependencyError(
+            "the output is a Delta table and Delta's jars are not on the class path: give "
+            "spark-submit --packages io.delta:delta-spark_4.2_2.13:4.4.0",
+            condition="DELTA_JARS_MISSING",
+        ) from error
+
+
+
+def _let_workers_import_this() -> None:
+    """Local workers find sparkscore where this process found it, installed or not."""
+    root = str(Path(sparkscore.__file__).parent.parent)
+    others = os.environ.get("PYTHONPATH", "")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [root, others]))
