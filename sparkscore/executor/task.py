@@ -100,7 +100,13 @@ class WorkerSession:
     ) -> HostLike:
         if scoring.isolation == "inline":
             return InlineHost(environment)
-        launch = HostLaunch(environment, self._scratch, log.stdout, log.stderr)
+        launch = HostLaunch(
+            environment,
+            self._scratch,
+            log.stdout,
+            log.stderr,
+            memory_limit_bytes=scoring.memory_limit_bytes,
+        )
         return ScriptHost(launch, on_wait=log.cut)
 
     def close(self) -> None:
@@ -109,12 +115,12 @@ class WorkerSession:
         self.inputs.close()
 
 
-_SESSIONS: dict[tuple[str, str], WorkerSession] = {}
+_SESSIONS: dict[tuple[str, str, str], WorkerSession] = {}
 
 
 def worker_session(context: TaskContext) -> WorkerSession:
     """The session of this worker for the context's job; another job's session is ended."""
-    key = (context.scoring.job_name, context.scoring.digest)
+    key = (context.job_folder, context.scoring.job_name, context.scoring.digest)
     if key not in _SESSIONS:
         if not _SESSIONS:
             gc.collect()

@@ -1,0 +1,250 @@
+"""How a job is launched on Spark, whichever target launches it. Any process, pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sparkscore.errors import InvalidFieldError
+from sparkscore.plan.machine import Machine
+
+TASK_ATTEMPTS = 4
+"""How often Spark starts a task before it gives the wave up; in local mode its own default is 1."""
+
+LOCAL = "local"
+
+SCRATCH_NAME = "scratch"
+"""Folder in a local job's folder where Spark and fetched inputs live while it runs."""
+
+_GIB = 1024**3
+_MIB = 1024**2
+_MIN_HEAP_BYTES = 1 * _GIB
+_MAX_HEAP_BYTES = 4 * _GIB
+_SLOTS_PRODUCT = "instance_count x max_concurrency_per_instance"
+_SLOT_KEYS = ("spark.executor.instances", "spark.executor.cores", "spark.cores.max")
+
+_LOCAL_MASTER = re.compile(r"local(\[(?P<cores>\d+|\*)(,\s*\d+)?\])?")
+_SIZE = re.compile(r"(?P<number>\d+)\s*(?P<unit>[kmgtp]?)b?", re.IGNORECASE)
+_UNITS = {"": _MIB, "k": 1024, "m": _MIB, "g": _GIB, "t": 1024**4, "p": 1024**5}
+
+DEFAULT_CONF = {
+    "spark.task.maxFailures": str(TASK_ATTEMPTS),
+    "spark.sql.shuffle.partitions": "4",
+    "spark.databricks.delta.snapshotPartitions": "2",
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "10000",
+    "spark.python.unix.domain.socket.enabled": "true",
+}
+"""What users may set otherwise: small tables need few partitions, sockets on disk are faster."""
+
+REQUIRED_CONF = {
+    "spark.ui.showConsoleProgress": "false",
+    "spark.scheduler.mode": "FIFO",
+    "spark.python.worker.reuse": "true",
+    "spark.python.use.daemon": "true",
+    "spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version": "1",
+    "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "true",
+}
+"""What the engine relies on: workers that keep their script host, waves committed by _SUCCESS."""
+
+DELTA_CONF = {
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+}
+
+
+@dataclass(frozen=True)
+class SparkApplication:
+    """One job as Spark sees it; every target renders this and decides nothing itself.
+
+    ``slots`` is how many mini-batches are scored at the same time, None where the cluster
+    decides; ``slots_reason`` says how it was found. ``environment_names`` are environment
+    variables that the driver needs, by name: values are never part of an application.
+    ``driver_memory_bytes`` is the heap of the driver's JVM, None where the cluster decides.
+    """
+
+    name: str
+    entry_point: str
+    arguments: tuple[str, ...]
+    py_files: tuple[str, ...]
+    master: str
+    conf: dict[str, str]
+    environment_names: tuple[str, ...]
+    slots: int | None
+    slots_reason: str
+    driver_memory_bytes: int | None
+    task_attempts: int
+
+
+@dataclass(frozen=True)
+class _Slots:
+    count: int | None
+    reason: str
+    thread_count: int | None = None
+
+
+def plan_spark_application(
+    name: str,
+    *,
+    entry_point: str,
+    launch_path: str,
+    job_folder: str,
+    machine: Machine | None,
+    master: str | None = None,
+    instance_count: int | None = None,
+    max_concurrency_per_instance: int | None = None,
+    spark_conf: Mapping[str, str] | None = None,
+    py_files: Sequence[str] = (),
+    environment_names: Sequence[str] = (),
+    uses_delta: bool = False,
+) -> SparkApplication:
+    """The application of job ``name``.
+
+    ``machine`` is where the driver will run, None if that is not known here. Without ``master``
+    the job is local. ``spark_conf`` is the user's: it wins over our defaults, not over what the
+    engine requires.
+    """
+    user_conf = dict(spark_conf or {})
+    task_cores = _get_count(user_conf, "spark.task.cpus", default=1)
+    attempts = _get_count(user_conf, "spark.task.maxFailures", default=TASK_ATTEMPTS)
+    asked = _Asked(instance_count, max_concurrency_per_instance, task_cores)
+    local = _LOCAL_MASTER.fullmatch(master or LOCAL)
+    if local is not None:
+        slots = _plan_local_slots(asked, local["cores"], machine)
+        master = f"local[{slots.thread_count or '*'},{attempts}]"
+        target_conf = _get_local_conf(job_folder)
+    else:
+        slots = _plan_cluster_slots(asked, user_conf)
+        target_conf = _get_cluster_conf(asked, is_standalone=str(master).startswith("spark://"))
+    conf = {
+        "spark.app.name": name,
+        **DEFAULT_CONF,
+        **_get_heap_conf(machine),
+        **target_conf,
+        **user_conf,
+        **(_get_delta_conf(user_conf) if uses_delta else {}),
+        **REQUIRED_CONF,
+    }
+    return SparkApplication(
+        name=name,
+        entry_point=entry_point,
+        arguments=(launch_path,),
+        py_files=tuple(py_files),
+        master=str(master),
+        conf=conf,
+        environment_names=tuple(sorted(set(environment_names))),
+        slots=slots.count,
+        slots_reason=slots.reason,
+        driver_memory_bytes=_find_bytes(conf, "spark.driver.memory"),
+        task_attempts=attempts,
+    )
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What the deployment asks for; one factor alone stands for itself."""
+
+    instance_count: int | None
+    max_concurrency_per_instance: int | None
+    task_cores: int
+
+    @property
+    def executors(self) -> int:
+        return self.instance_count or 1
+
+    @property
+    def concurrency(self) -> int:
+        return self.max_concurrency_per_instance or 1
+
+    @property
+    def slots(self) -> int | None:
+        if self.instance_count is None and self.max_concurrency_per_instance is None:
+            return None
+        return self.executors * self.concurrency
+
+
+def _plan_local_slots(asked: _Asked, cores: str | None, machine: Machine | None) -> _Slots:
+    """``cores`` is what the master names in brackets, if anything."""
+    if cores is not None and cores != "*":
+        return _get_local_slots(asked, int(cores), f"master local[{cores}]")
+    if machine is None:
+        return _Slots(None, "all cores of the driver's machine")
+    if cores == "*" or asked.slots is None:
+        return _get_local_slots(asked, machine.core_count, "all cores")
+    threads = asked.slots * asked.task_cores
+    if threads <= machine.core_count:
+        return _get_local_slots(asked, threads, _SLOTS_PRODUCT)
+    reason = f"{_SLOTS_PRODUCT} is {asked.slots}, this machine has {machine.core_count} cores"
+    return _get_local_slots(asked, machine.core_count, reason)
+
+
+def _get_local_slots(asked: _Asked, threads: int, reason: str) -> _Slots:
+    threads = max(threads, asked.task_cores)
+    return _Slots(threads // asked.task_cores, reason, threads)
+
+
+def _plan_cluster_slots(asked: _Asked, user_conf: Mapping[str, str]) -> _Slots:
+    if any(key in user_conf for key in _SLOT_KEYS):
+        return _Slots(None, "spark_conf decides")
+    return _Slots(asked.slots, _SLOTS_PRODUCT if asked.slots else "the cluster decides")
+
+
+def _get_local_conf(job_folder: str) -> dict[str, str]:
+    conf = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
+    if "," not in job_folder and "://" not in job_folder:  # a comma separates several folders
+        conf["spark.local.dir"] = f"{job_folder.rstrip('/')}/{SCRATCH_NAME}"
+    return conf
+
+
+def _get_cluster_conf(asked: _Asked, *, is_standalone: bool) -> dict[str, str]:
+    if asked.slots is None:
+        return {}
+    conf = {
+        "spark.executor.instances": str(asked.executors),
+        "spark.executor.cores": str(asked.concurrency * asked.task_cores),
+    }
+    if is_standalone:
+        conf["spark.cores.max"] = str(asked.slots * asked.task_cores)
+    return conf
+
+
+def _get_heap_conf(machine: Machine | None) -> dict[str, str]:
+    if machine is None:
+        return {}
+    heap_bytes = min(max(machine.memory_bytes // 4, _MIN_HEAP_BYTES), _MAX_HEAP_BYTES)
+    return {"spark.driver.memory": f"{heap_bytes // _MIB}m"}
+
+
+def _get_delta_conf(user_conf: Mapping[str, str]) -> dict[str, str]:
+    """Delta beside the user's own extensions; a catalog of the user's stays."""
+    conf = {**DELTA_CONF, **{key: user_conf[key] for key in DELTA_CONF if key in user_conf}}
+    extensions = [name for name in conf["spark.sql.extensions"].split(",") if name]
+    delta = DELTA_CONF["spark.sql.extensions"]
+    conf["spark.sql.extensions"] = ",".join(
+        extensions if delta in extensions else [*extensions, delta]
+    )
+    return conf
+
+
+def _get_count(conf: Mapping[str, str], key: str, *, default: int) -> int:
+    value = conf.get(key, str(default))
+    if not re.fullmatch(r"0*[1-9]\d*", value):
+        raise _invalid(key, value, "a whole number of at least 1")
+    return int(value)
+
+
+def _find_bytes(conf: Mapping[str, str], key: str) -> int | None:
+    """The size at ``key`` as the JVM reads it: a bare number is MiB."""
+    value = conf.get(key)
+    if value is None:
+        return None
+    match = _SIZE.fullmatch(value.strip())
+    if match is None:
+        raise _invalid(key, value, "a size such as 2g or 1500m")
+    return int(match["number"]) * _UNITS[match["unit"].lower()]
+
+
+def _invalid(key: str, value: str, expected: str) -> InvalidFieldError:
+    return InvalidFieldError(
+        f"spark_conf {key} is {value!r}: it must be {expected}", key=key, value=value
+    )

@@ -1,0 +1,165 @@
+"""One real Spark session, and jobs that run in it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from sparkscore.driver import run
+from sparkscore.messages.launch import (
+    InputMessage,
+    LaunchMessage,
+    OutputMessage,
+    ScoringMessage,
+)
+from sparkscore.messages.status import SummaryMessage
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[SparkSession]:
+    """``local[2,4]``, as a notebook would have it."""
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    os.environ["PYTHONPATH"] = str(Path(__file__).parents[2])
+    session = (
+        SparkSession.builder.master("local[2,4]")
+        .config("spark.ui.enabled", "false")
+        .config("spark.ui.showConsoleProgress", "false")
+        .config("spark.driver.memory", "1g")
+        .config("spark.sql.shuffle.partitions", "2")
+        .getOrCreate()
+    )
+    session.sparkContext.setLogLevel("OFF")
+    yield session
+    session.stop()
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """What a job left behind."""
+
+    summary: SummaryMessage
+    folder: Path
+    output: Path
+
+    def rows(self) -> list[dict[str, str]]:
+        """The rows of the published CSV file."""
+        with open(self.output / "predictions.csv", encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+
+    def predictions(self) -> list[str]:
+        """The column ``prediction`` of the published CSV file."""
+        return [row["prediction"] for row in self.rows()]
+
+    def failed_inputs(self) -> list[dict[str, str]]:
+        """The lines of ``failed_inputs.csv``."""
+        with open(self.folder / "failed_inputs.csv", encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+
+    def events(self, kind: str) -> list[dict[str, Any]]:
+        """The events of one type."""
+        lines = (self.folder / "events.jsonl").read_text().splitlines()
+        return [event for event in map(json.loads, lines) if event["type"] == kind]
+
+
+MakeLaunch = Callable[..., LaunchMessage]
+RunJob = Callable[..., JobResult]
+
+
+@pytest.fixture
+def make_launch(tmp_path: Path) -> MakeLaunch:
+    """Writes a scoring script and input files; gives the message of a job on them.
+
+    ``inputs`` is a number of files or their texts by name. Keyword arguments name fields of
+    ScoringMessage; ``output`` and ``job`` hold fields of OutputMessage and LaunchMessage.
+    """
+
+    def make(
+        script: str,
+        inputs: int | dict[str, str] = 8,
+        *,
+        name: str = "job",
+        output: dict[str, Any] | None = None,
+        job: dict[str, Any] | None = None,
+        **scoring: Any,
+    ) -> LaunchMessage:
+        root = tmp_path / name
+        texts = {f"{n:04d}.txt": "" for n in range(inputs)} if isinstance(inputs, int) else inputs
+        for path, text in texts.items():
+            (root / "in" / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / "in" / path).write_text(text)
+        code = root / "code"
+        code.mkdir(parents=True)
+        text = textwrap.dedent(script)
+        (code / "score.py").write_text(
+            text if "def init" in text else text + "\ndef init():\n    pass\n"
+        )
+        message = OutputMessage(str(root / "out"), "append_row", "csv", "predictions.csv")
+        return LaunchMessage(
+            job_name=name,
+            job_folder=str(root / "job"),
+            created_at="2026-01-01T00:00:00Z",
+            input=InputMessage(str(root / "in")),
+            output=replace(message, **(output or {})),
+            scoring=_scoring(name, code, (output or {}).get("action", "append_row"), scoring),
+            **(job or {}),
+        )
+
+    return make
+
+
+def _scoring(name: str, code: Path, action: str, changes: dict[str, Any]) -> ScoringMessage:
+    scoring = ScoringMessage(
+        job_name=name,
+        digest="digest",
+        model_folder=str(code.parent / "model"),
+        model_name="model",
+        code_folder=str(code),
+        scoring_script="score.py",
+        mini_batch_size=2,
+        max_retries=1,
+        timeout_seconds=20,
+        init_timeout_seconds=60,
+        error_threshold=-1,
+        mini_batch_error_threshold=-1,
+        isolation="process",
+        isolate_failures=True,
+        logging_level="info",
+        on_bad_row="fail",
+        passthrough_columns=(),
+        output_action=action,
+        environment_variables={},
+    )
+    return replace(scoring, **changes)
+
+
+@pytest.fixture
+def run_job(spark: SparkSession, make_launch: MakeLaunch) -> RunJob:
+    """Runs a job in the session; takes what ``make_launch`` takes."""
+
+    def run_it(*arguments: Any, **settings: Any) -> JobResult:
+        launch = make_launch(*arguments, **settings)
+        summary = run(spark, launch)
+        check_account(summary)
+        return JobResult(summary, Path(launch.job_folder), Path(launch.output.path))
+
+    return run_it
+
+
+def check_account(summary: SummaryMessage) -> None:
+    """What holds for every job, however it ended."""
+    inputs = summary.inputs
+    assert inputs.total == inputs.succeeded + inputs.failed + summary.unprocessed_inputs
+    assert summary.unprocessed_inputs >= 0
+    if summary.status == "Completed":
+        assert summary.unprocessed_inputs == 0
+        assert summary.error is None
