@@ -84,9 +84,10 @@ class JobRun:
         self._check_successes(plan, account)
         self.cancellation.check()
         with self._phase("publish"):
-            self._end.output = publish_output(
+            published = publish_output(
                 spark, self.launch, staged=scoring.staged, schema=scoring.schema, account=account
             )
+        self._end.output = published.to_summary()
         if not self.launch.keep_staging:
             self._folder.remove_staging()
 

@@ -9,6 +9,7 @@ import sys
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 def _prctl(option: int, value: int) -> None:
@@ -70,6 +71,27 @@ def kill_descendants(leader: int) -> None:
             except ProcessLookupError:
                 pass
             _reap(pid)
+
+
+def session_memory_bytes(leader: int) -> int:
+    """Resident memory of all processes in the session that ``leader`` leads; 0 without /proc.
+
+    Pages that several of them share count for each.
+    """
+    total = 0
+    for entry in os.listdir("/proc") if os.path.isdir("/proc/self") else []:
+        if entry.isdigit():
+            total += _resident_bytes(entry, session=leader)
+    return total
+
+
+def _resident_bytes(pid: str, *, session: int) -> int:
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat:
+            fields = stat.read().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return int(fields[21]) * _PAGE_BYTES if int(fields[3]) == session else 0
 
 
 def _reap(pid: int) -> None:

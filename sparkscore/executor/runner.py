@@ -13,6 +13,7 @@ from sparkscore.executor.inputs import InputError, InputStage
 from sparkscore.executor.script_host import (
     HostCrashedError,
     HostTimeoutError,
+    HostTooLargeError,
     Reply,
     crash_failure,
 )
@@ -204,6 +205,8 @@ class MiniBatchRunner:
                 "SCRIPT_TIMEOUT", f"run() took longer than {limit} s (retry_settings.timeout)"
             )
             raise AttemptFailedError(failure) from None
+        except HostTooLargeError as error:
+            raise AttemptFailedError(self._too_large(error)) from error
         except HostCrashedError as error:
             raise AttemptFailedError(crash_failure(error)) from error
         if not reply.header.get("ok"):
@@ -260,10 +263,20 @@ class MiniBatchRunner:
         except HostTimeoutError:
             message = f"init() took longer than {scoring.init_timeout_seconds} s (init_timeout)"
             raise AttemptFailedError(ScoringFailure("INIT_TIMEOUT", message)) from None
+        except HostTooLargeError as error:
+            raise AttemptFailedError(self._too_large(error)) from error
         except HostCrashedError as error:
             raise AttemptFailedError(ScoringFailure("INIT_CRASHED", str(error))) from error
         if not reply.header.get("ok"):
             raise AttemptFailedError(_told_failure(reply))
+
+    def _too_large(self, error: HostTooLargeError) -> ScoringFailure:
+        limit = self._scoring.memory_limit_bytes
+        return ScoringFailure(
+            "MEMORY_LIMIT",
+            f"the scoring code used {error.args[0] >> 20} MiB of memory, {limit >> 20} MiB are "
+            "allowed (memory_limit)",
+        )
 
     def _outcome(
         self,

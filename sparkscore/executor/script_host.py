@@ -19,9 +19,11 @@ from typing import Any, Callable, Mapping, Sequence
 
 from sparkscore.executor import frames
 from sparkscore.executor.guard import SHUTDOWN_SECONDS, drain
+from sparkscore.executor.processes import session_memory_bytes
 from sparkscore.messages.outcome import ScoringFailure
 
 _SLICE_SECONDS = 1.0
+_SAMPLE_SECONDS = 0.25
 _GUARD_SECONDS = 5.0
 _GUARD_START_SECONDS = 120.0
 _PIPE_BYTES = 1 << 20
@@ -39,6 +41,10 @@ _SIGNAL_MEANINGS = {
 
 class HostTimeoutError(Exception):
     """The deadline passed; the host has been killed."""
+
+
+class HostTooLargeError(Exception):
+    """The host's memory passed its limit; the host has been killed. ``args[0]`` is in bytes."""
 
 
 class HostCrashedError(Exception):
@@ -59,13 +65,17 @@ class Reply:
 
 @dataclass(frozen=True)
 class HostLaunch:
-    """How to start the guard: environment, working folder and log files (local paths)."""
+    """How to start the guard: environment, working folder and log files (local paths).
+
+    ``memory_limit_bytes`` bounds the resident memory of the host with all it starts, 0 is no limit.
+    """
 
     environment: Mapping[str, str]
     folder: str
     stdout: str
     stderr: str
     python: str = sys.executable
+    memory_limit_bytes: int = 0
 
 
 class ScriptHost:
@@ -79,6 +89,7 @@ class ScriptHost:
         self._host: int | None = None
         self._calls = 0
         self._status_text = b""
+        self._sample_at = 0.0
 
     def is_running(self) -> bool:
         """Whether a host stands; notices one that died while nothing was asked of it."""
@@ -111,15 +122,15 @@ class ScriptHost:
     def ask(self, header: dict[str, Any], *, timeout_seconds: float) -> Reply:
         """Send a request and wait for its reply.
 
-        Raises HostTimeoutError or HostCrashedError; in both cases the host and all that it
-        started are gone when this returns.
+        Raises HostTimeoutError, HostTooLargeError or HostCrashedError; the host and all that it
+        started are then gone.
         """
         self._calls += 1
         deadline = time.monotonic() + timeout_seconds
         try:
             self._send(frames.encode({**header, "call": self._calls}), deadline)
             return self._receive(deadline)
-        except HostTimeoutError:
+        except (HostTimeoutError, HostTooLargeError):
             self.kill()
             raise
         except _GuardLostError as error:
@@ -136,14 +147,15 @@ class ScriptHost:
         """Kill the host with everything it started; returns when all are gone."""
         if self._host is None:
             return
+        host, self._host = self._host, None
         try:
             self._order(b"K")
             while "killed" not in self._status(_GUARD_SECONDS):
                 pass
             drain(self._reply)
         except _GuardLostError:
+            self._host = host
             self._drop_guard()
-        self._host = None
 
     def close(self) -> None:
         """End host and guard, letting an idle host run its ``shutdown()``."""
@@ -228,13 +240,24 @@ class ScriptHost:
         poll = select.poll()
         for descriptor, mask in events:
             poll.register(descriptor, mask)
-        left = max(0.0, min(_SLICE_SECONDS, deadline - time.monotonic()))
+        self._check_memory()
+        slice_seconds = _SAMPLE_SECONDS if self._launch.memory_limit_bytes else _SLICE_SECONDS
+        left = max(0.0, min(slice_seconds, deadline - time.monotonic()))
         ready = {descriptor for descriptor, _ in poll.poll(left * 1000)}
         if not ready:
             if os.getppid() != self._parent:
                 os._exit(0)
             self._on_wait()
         return ready
+
+    def _check_memory(self) -> None:
+        limit = self._launch.memory_limit_bytes
+        if not limit or self._host is None or time.monotonic() < self._sample_at:
+            return
+        self._sample_at = time.monotonic() + _SAMPLE_SECONDS
+        used = session_memory_bytes(self._host)
+        if used > limit:
+            raise HostTooLargeError(used)
 
     def _send(self, buffers: Sequence[Any], deadline: float) -> None:
         for buffer in buffers:
@@ -286,9 +309,13 @@ class ScriptHost:
 
     def _death(self) -> str:
         """How the host died; clears the way for a new one."""
-        death = self._status(_GUARD_SECONDS)
+        host, self._host = self._host, None
+        try:
+            death = self._status(_GUARD_SECONDS)
+        except _GuardLostError:
+            self._host = host
+            raise
         drain(self._reply)
-        self._host = None
         return render_death(death.get("died"))
 
 

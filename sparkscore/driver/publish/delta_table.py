@@ -1,0 +1,164 @@
+"""Staged results as a Delta table, in one transaction. Spark driver.
+
+The transaction carries the job's ``txnAppId``, so that a repeat changes nothing, and
+``userMetadata`` that names the job. Staging is checked to be whole before, the number of rows
+committed after; a commit with another number is taken back.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.pandas.types import from_arrow_schema
+
+from sparkscore.driver.publish.delta_schema import delta_schema
+from sparkscore.driver.publish.delta_target import (
+    CatalogTarget,
+    DeltaTarget,
+    FolderTarget,
+    find_published,
+)
+from sparkscore.driver.publish.published import PublishedOutput
+from sparkscore.driver.staging import STAGED_DDL, check_staging
+from sparkscore.errors import PublishError
+from sparkscore.executor.decode import decode_payloads
+from sparkscore.executor.result_schema import schema_to_bytes
+from sparkscore.messages.launch import OutputMessage
+
+_FILE_BYTES = 128 * 1024 * 1024
+_ARROW_BATCH_BYTES = 32 * 1024 * 1024
+_MAX_ARROW_BATCH_ROWS = 10_000
+
+
+def publish_delta(
+    spark: SparkSession,
+    *,
+    staged_files: Sequence[Path],
+    schema: Any,
+    output: OutputMessage,
+    job_name: str,
+    user_metadata: Mapping[str, Any],
+    expected_rows: int,
+) -> PublishedOutput:
+    """Write the staged results to the folder ``output.path`` or the table ``output.table``.
+
+    A folder must not exist or be empty; a table may exist if ``output.mode`` is append or
+    overwrite and its columns can hold the results. A repeat after success changes nothing and
+    returns the same again.
+    """
+    target = _target(spark, output)
+    published = find_published(target, output, job_name=job_name)
+    if published is None:
+        fitted = target.fitted_schema(delta_schema(schema))
+        check_staging(staged_files)
+        options = _commit_options(job_name, user_metadata)
+        with _session_conf(spark, _write_conf(options, staged_files)):
+            _write(target, _decoded(spark, staged_files, fitted), options)
+        published = find_published(target, output, job_name=job_name)
+    return _check_rows(target, published, expected_rows=expected_rows)
+
+
+def _target(spark: SparkSession, output: OutputMessage) -> DeltaTarget:
+    if output.table is not None:
+        return CatalogTarget(spark, output.table, output.mode)
+    return FolderTarget(spark, output.path)
+
+
+def _commit_options(job_name: str, user_metadata: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "txnAppId": f"sparkscore:{job_name}",
+        "txnVersion": "1",
+        "userMetadata": json.dumps({**user_metadata, "job": job_name}, ensure_ascii=False),
+    }
+
+
+def _write_conf(options: Mapping[str, str], staged_files: Sequence[Path]) -> dict[str, str]:
+    """Arrow batches that fit in memory; metadata also where Delta does not look at the options."""
+    return {
+        "spark.sql.execution.arrow.maxRecordsPerBatch": str(_batch_rows(staged_files)),
+        "spark.databricks.delta.commitInfo.userMetadata": options["userMetadata"],
+        "spark.databricks.delta.snapshotPartitions": "2",
+    }
+
+
+def _batch_rows(staged_files: Sequence[Path]) -> int:
+    largest = 1
+    for file in staged_files:
+        metadata = pq.read_metadata(file)
+        for index in range(metadata.num_row_groups):
+            group = metadata.row_group(index)
+            largest = max(largest, group.total_byte_size // max(1, group.num_rows))
+    return max(1, min(_MAX_ARROW_BATCH_ROWS, _ARROW_BATCH_BYTES // largest))
+
+
+def _decoded(spark: SparkSession, staged_files: Sequence[Path], schema: Any) -> DataFrame:
+    """The results as rows, in as many partitions as make files of a good size for readers."""
+    columns = from_arrow_schema(schema)
+    if not staged_files:
+        return spark.createDataFrame([], columns)
+    staged = spark.read.schema(STAGED_DDL).parquet(*map(str, staged_files))
+    size_bytes = sum(file.stat().st_size for file in staged_files)
+    return (
+        staged.select("payload")
+        .where("payload IS NOT NULL")
+        .coalesce(max(1, math.ceil(size_bytes / _FILE_BYTES)))
+        .mapInArrow(partial(decode_payloads, schema=schema_to_bytes(schema)), columns)
+    )
+
+
+def _write(target: DeltaTarget, frame: DataFrame, options: dict[str, str]) -> None:
+    try:
+        target.write(frame, options)
+    except Exception:
+        if target.find_table() is None:
+            target.remove()
+        raise
+
+
+@contextmanager
+def _session_conf(spark: SparkSession, values: Mapping[str, str]) -> Iterator[None]:
+    """Settings for the body only: the session may be the user's."""
+    before = {key: spark.conf.get(key, None) for key in values}
+    for key, value in values.items():
+        spark.conf.set(key, value)
+    try:
+        yield
+    finally:
+        for key, value in before.items():
+            if value is None:
+                spark.conf.unset(key)
+            else:
+                spark.conf.set(key, value)
+
+
+def _check_rows(
+    target: DeltaTarget, published: PublishedOutput | None, *, expected_rows: int
+) -> PublishedOutput:
+    if published is not None and published.rows == expected_rows:
+        return published
+    if published is not None:
+        _take_back(target, version=published.version or 0)
+    rows = 0 if published is None else published.rows
+    raise PublishError(
+        f"the Delta commit holds {rows} rows, the outcomes say {expected_rows}: it was taken back; "
+        "run the job again",
+        condition="ROW_COUNT_MISMATCH",
+        rows=rows,
+        expected_rows=expected_rows,
+    )
+
+
+def _take_back(target: DeltaTarget, *, version: int) -> None:
+    table = target.find_table()
+    if version == 0 or table is None:
+        target.remove()
+    else:
+        table.restoreToVersion(version - 1)

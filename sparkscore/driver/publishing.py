@@ -1,0 +1,71 @@
+"""Publishes what was staged in the form that the deployment asks for. Spark driver process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pyspark.sql import SparkSession
+
+from sparkscore.driver.account import JobAccount
+from sparkscore.driver.publish.delta_table import publish_delta
+from sparkscore.driver.publish.published import PublishedOutput
+from sparkscore.driver.publish.script_files import publish_folder
+from sparkscore.driver.publish.single_file import publish_file
+from sparkscore.errors import PublishError
+from sparkscore.messages.launch import LaunchMessage, OutputMessage
+
+
+def publish_output(
+    spark: SparkSession,
+    launch: LaunchMessage,
+    *,
+    staged: Sequence[Path],
+    schema: pa.Schema | None,
+    account: JobAccount,
+) -> PublishedOutput:
+    """Publish all or nothing; raises what the form's own function raises."""
+    output, job_name = launch.output, launch.job_name
+    if output.action == "summary_only":
+        return publish_folder(folders=account.script_folders, output=output, job_name=job_name)
+    if schema is None:
+        raise PublishError(
+            "the successful mini-batches returned no rows and so no columns: nothing to publish",
+            condition="NO_ROWS",
+        )
+    if output.format == "delta":
+        return publish_delta(
+            spark,
+            staged_files=staged,
+            schema=schema,
+            output=_table_folder(output),
+            job_name=job_name,
+            user_metadata=_user_metadata(launch),
+            expected_rows=account.counts.rows,
+        )
+    return publish_file(
+        staged_files=staged,
+        schema=schema,
+        output=output,
+        target=Path(output.path, output.file_name),
+        expected_rows=account.counts.rows,
+        job_name=job_name,
+    )
+
+
+def _table_folder(output: OutputMessage) -> OutputMessage:
+    """A Delta table is the output folder itself, or the folder named in it."""
+    return replace(output, path=str(Path(output.path, output.file_name)), file_name="")
+
+
+def _user_metadata(launch: LaunchMessage) -> dict[str, Any]:
+    """What a Delta commit tells of the job."""
+    return {
+        "job": launch.job_name,
+        "deployment": launch.settings.get("name", ""),
+        "model": launch.scoring.model_name,
+        "deployment_digest": launch.scoring.digest,
+    }
