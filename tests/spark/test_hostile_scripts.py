@@ -132,7 +132,7 @@ def test_results__mixed_nested_and_missing_values_keep_every_row(run_job: Any) -
     job = run_job(NESTED, {f"{n}.txt": kind for n, kind in enumerate(kinds)}, mini_batch_size=1)
     assert job.summary.inputs.failed == 0
     assert job.predictions() == [
-        "NaN", 'a,b "q"', '[1, {"a": null}]', "3", "[1, 2]", "[0, 1, 2]", "", "2.5",
+        "", 'a,b "q"', '[1, {"a": null}]', "3", "[1, 2]", "[0, 1, 2]", "", "2.5",
     ]  # fmt: skip
 
 
