@@ -71,6 +71,7 @@ class ScoringMessage:
     passthrough_columns: tuple[str, ...]
     output_action: str
     environment_variables: dict[str, str]
+    memory_limit_bytes: int = 0
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,7 @@ def make_runner(tmp_path: Path) -> Iterator[MakeRunner]:
             str(tmp_path / "stdout.txt"),
             str(tmp_path / "stderr.txt"),
             python=sys.executable,
+            memory_limit_bytes=scoring.memory_limit_bytes,
         )
         runner = MiniBatchRunner(
             ScriptHost(launch), scoring, folders=folders, log_file=str(tmp_path / "log.txt")

@@ -325,3 +325,22 @@ def test_runner__many_long_paths_fit_the_request(score: Any) -> None:
     paths = tuple(f"{'folder' * 30}/{number}.txt" for number in range(5000))
     scored = score("def run(batch):\n    return [len(batch)] * len(batch)\n", paths=paths)
     assert predictions(scored)[0] == 5000
+
+
+def test_runner__memory_limit_fails_the_input_that_passes_it(score: Any) -> None:
+    scored = score(
+        """
+        import os, time
+        def run(batch):
+            names = [os.path.basename(p) for p in batch]
+            if "c.txt" in names:
+                data = bytearray(os.urandom(1)) * (600 << 20)
+                time.sleep(30)
+            return names
+        """,
+        memory_limit_bytes=400 << 20,
+        max_retries=0,
+    )
+    assert predictions(scored) == ["a.txt", "b.txt", "d.txt"]
+    (failure,) = scored.outcome.failures
+    assert (failure.path, failure.condition) == ("c.txt", "MEMORY_LIMIT")
