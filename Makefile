@@ -1,0 +1,73 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS += --no-print-directory
+
+IN_ENV := scripts/in-env
+INSTALLED := .venv/.installed
+PYTEST := $(IN_ENV) pytest
+PYTEST_ARGS ?=
+FAST := not spark and not cluster and not slow
+
+.PHONY: help
+help:  ## show this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: setup java  ## set everything up and score the two examples, real images and real tables
+	@$(IN_ENV) conf/examples/run-demo
+
+.PHONY: test
+test: setup java  ## set everything up and run the whole suite, the fast tests first
+	@$(PYTEST) -m "$(FAST)" $(PYTEST_ARGS)
+	@$(PYTEST) -m "not ($(FAST))" $(PYTEST_ARGS)
+
+.PHONY: test-fast
+test-fast: setup  ## run the tests that start neither Spark nor anything else that is slow
+	@$(PYTEST) -m "$(FAST)" $(PYTEST_ARGS)
+
+.PHONY: lint
+lint: setup  ## check style of code and shell scripts
+	@$(IN_ENV) ruff check .
+	@$(IN_ENV) ruff format --check .
+	@$(IN_ENV) shellcheck $$(scripts/shell-files)
+
+.PHONY: types
+types: setup  ## check types
+	@$(IN_ENV) mypy
+
+.PHONY: format
+format: setup  ## rewrite code in the project's style
+	@$(IN_ENV) ruff check --fix .
+	@$(IN_ENV) ruff format .
+
+.PHONY: bench
+bench: setup java  ## run the benchmarks (about an hour; see benchmarks/README.md)
+	@$(IN_ENV) benchmarks/run
+
+.PHONY: wheel
+wheel: setup  ## build the wheel and try it in a clean environment
+	@$(IN_ENV) scripts/check-wheel
+
+.PHONY: lock
+lock: setup  ## remake requirements.lock from pyproject.toml
+	@$(IN_ENV) scripts/lock
+
+.PHONY: setup
+setup: $(INSTALLED)  ## create .venv from requirements.lock (every target that needs it does so)
+
+$(INSTALLED): requirements.lock pyproject.toml scripts/setup
+	@scripts/setup
+	@touch $@
+
+.PHONY: java
+java: setup  ## find Java 17 or later (as root on Debian: install it)
+	@scripts/java > /dev/null
+
+.PHONY: clean
+clean:  ## remove the environment, caches and everything else that was made here
+	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist sparkscore-jobs
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: ci
+ci: lint types test  ## what continuous integration runs
