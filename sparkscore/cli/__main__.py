@@ -1,0 +1,7 @@
+"""``python -m sparkscore.cli``. Control plane."""
+
+import sys
+
+from sparkscore.cli.main import main
+
+sys.exit(main())

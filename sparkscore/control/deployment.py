@@ -1,0 +1,131 @@
+"""A deployment file with everything it refers to, checked. Control plane."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sparkscore.control.model import Model, find_model, refuse_asset
+from sparkscore.control.options import RunOptions
+from sparkscore.control.scoring_script import check_scoring_script
+from sparkscore.errors import InvalidFieldError, UnresolvedReferenceError
+from sparkscore.listing.location import find_local_path
+from sparkscore.spec import EnvironmentSpec, load_deployment, refused_spark_conf
+
+if TYPE_CHECKING:
+    from sparkscore.spec import DeploymentSpec, LoadedDeployment
+
+
+@dataclass(frozen=True)
+class PreparedDeployment:
+    """A valid deployment whose script and model are there.
+
+    ``code_folder`` is None for an MLflow model without a script. ``spark_conf`` is the
+    deployment's with ``--conf`` over it.
+    """
+
+    spec: DeploymentSpec
+    model: Model
+    code_folder: Path | None
+    scoring_script: str | None
+    spark_conf: dict[str, str]
+    warnings: tuple[str, ...]
+
+
+def prepare_deployment(options: RunOptions) -> PreparedDeployment:
+    """Load and check the deployment of ``options``.
+
+    Raises SpecError for what its file or the flags say, UnresolvedReferenceError for a model,
+    code folder or script that is not there or not usable.
+    """
+    flags = {
+        "mini_batch_size": options.mini_batch_size,
+        "instance_count": options.instance_count,
+    }
+    loaded = load_deployment(options.file, overrides=options.overrides, flags=flags)
+    spec = loaded.spec
+    conf = {**spec.settings.spark_conf, **read_conf(options.conf)}
+    with _placing(loaded, "code_configuration"):
+        code_folder, scoring_script = _find_code(loaded)
+    with _placing(loaded, "model"):
+        model = _find_model(loaded)
+        model.check(has_script=scoring_script is not None)
+    return PreparedDeployment(
+        spec=spec,
+        model=model,
+        code_folder=code_folder,
+        scoring_script=scoring_script,
+        spark_conf=conf,
+        warnings=_warnings(spec),
+    )
+
+
+def read_conf(settings: Sequence[str]) -> dict[str, str]:
+    """``spark.x=y`` texts as a mapping; raises InvalidFieldError for what is none, or refused."""
+    conf: dict[str, str] = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals:
+            raise InvalidFieldError(
+                f"--conf {setting}: write spark.NAME=VALUE", condition="INVALID_CONF", conf=setting
+            )
+        conf[name.strip()] = value
+    for name, reason in refused_spark_conf(conf):
+        raise InvalidFieldError(
+            f"--conf {name} is refused: {reason}", condition="REFUSED_CONF", conf=name
+        )
+    return conf
+
+
+def _find_code(loaded: LoadedDeployment) -> tuple[Path | None, str | None]:
+    configuration = loaded.spec.code_configuration
+    if configuration is None:
+        return None, None
+    if configuration.code.startswith("azureml:"):
+        raise refuse_asset(configuration.code, what="code")
+    folder = _resolve(loaded, configuration.code)
+    check_scoring_script(folder, scoring_script=configuration.scoring_script)
+    return folder, configuration.scoring_script
+
+
+def _find_model(loaded: LoadedDeployment) -> Model:
+    model = loaded.spec.model
+    return find_model(
+        model if isinstance(model, str) else model.path,
+        resolve=lambda path: _resolve(loaded, path),
+        has_script=loaded.spec.code_configuration is not None,
+    )
+
+
+def _resolve(loaded: LoadedDeployment, path: str) -> Path:
+    return Path(find_local_path(loaded.resolve(path)) or path)
+
+
+@contextmanager
+def _placing(loaded: LoadedDeployment, key: str) -> Iterator[None]:
+    """Say where in the deployment file the reference that cannot be resolved was written."""
+    try:
+        yield
+    except UnresolvedReferenceError as error:
+        place = loaded.get_place(key)
+        raise UnresolvedReferenceError(
+            f"{place}: {error.message}",
+            condition=error.condition,
+            **{"file": place.source, "line": place.line, **error.attributes},
+        ) from error
+
+
+def _warnings(spec: DeploymentSpec) -> tuple[str, ...]:
+    if spec.environment is None:
+        return ()
+    image = spec.environment.image if isinstance(spec.environment, EnvironmentSpec) else None
+    container = f" and image {image} starts no container" if image else ""
+    warning = (
+        "warning: the environment is recorded, not built: scripts run in sparkscore's own Python "
+        f"{platform.python_version()} with the packages installed there{container}"
+    )
+    return (warning,)

@@ -1,0 +1,100 @@
+"""Builds the launch message of a job. Control plane, pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sparkscore.control.deployment import PreparedDeployment
+from sparkscore.control.snapshot import get_digest
+from sparkscore.messages.codec import to_json
+from sparkscore.messages.launch import InputMessage, LaunchMessage, OutputMessage, ScoringMessage
+
+ALL_COLUMNS = ("*",)
+
+
+@dataclass(frozen=True)
+class JobPlace:
+    """Name, folders and data of one job; all paths are absolute.
+
+    ``files`` is the folder with ``code/`` and ``model/``: the job folder, or a compiled folder.
+    """
+
+    job_name: str
+    job_folder: Path
+    files: Path
+    input: InputMessage
+    output: OutputMessage
+    created_at: str
+    master: str | None
+
+
+def build_output(deployment: PreparedDeployment, *, path: str) -> OutputMessage:
+    """Where results go, ``path`` being the output folder."""
+    spec, settings = deployment.spec, deployment.spec.settings
+    return OutputMessage(
+        path=path,
+        action=settings.output_action,
+        format=spec.output_format,
+        file_name=spec.output_file_name,
+        table=settings.output_table,
+        mode=settings.output_mode,
+        schema=settings.output_schema,
+        header=settings.output_header,
+        separator=settings.output_separator,
+    )
+
+
+def build_launch(
+    deployment: PreparedDeployment, place: JobPlace, *, model: Path, code: Path | None
+) -> LaunchMessage:
+    """The launch message; ``model`` and ``code`` are the copies that its digest is made of."""
+    settings = deployment.spec.settings
+    scoring = _build_scoring(deployment, place, model_name=model.name)
+    unnamed = replace(scoring, job_name="", model_folder="", code_folder=None)
+    digest = get_digest(model=model, code=code, settings=to_json(unnamed))
+    return LaunchMessage(
+        job_name=place.job_name,
+        job_folder=str(place.job_folder),
+        created_at=place.created_at,
+        input=place.input,
+        output=place.output,
+        scoring=replace(scoring, digest=digest),
+        instance_count=deployment.spec.given_instance_count,
+        max_concurrency_per_instance=deployment.spec.settings.max_concurrency_per_instance,
+        master=place.master,
+        spark_conf=deployment.spark_conf,
+        checkpoint_interval_seconds=settings.checkpoint_interval,
+        keep_staging=settings.keep_staging,
+        settings=deployment.spec.record(),
+    )
+
+
+def _build_scoring(
+    deployment: PreparedDeployment, place: JobPlace, *, model_name: str
+) -> ScoringMessage:
+    settings = deployment.spec.settings
+    passthrough = settings.passthrough_columns
+    has_code = deployment.code_folder is not None
+    return ScoringMessage(
+        job_name=place.job_name,
+        digest="",
+        model_folder=str(place.files / "model"),
+        model_name=model_name,
+        code_folder=str(place.files / "code") if has_code else None,
+        scoring_script=deployment.scoring_script,
+        mini_batch_size=settings.mini_batch_size,
+        max_retries=settings.retry_settings.max_retries,
+        timeout_seconds=settings.retry_settings.timeout,
+        init_timeout_seconds=settings.init_timeout,
+        error_threshold=settings.error_threshold,
+        mini_batch_error_threshold=settings.mini_batch_error_threshold,
+        isolation=settings.isolation,
+        isolate_failures=settings.isolate_failures,
+        logging_level=settings.logging_level,
+        on_bad_row=settings.on_bad_row,
+        passthrough_columns=ALL_COLUMNS if passthrough == "all" else tuple(passthrough),
+        output_action=settings.output_action,
+        environment_variables=dict(settings.environment_variables),
+        memory_limit_bytes=settings.memory_limit or 0,
+    )

@@ -1,0 +1,34 @@
+"""The target ``local``: Spark in local mode on this machine. Control plane."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sparkscore.plan.spark_application import SparkApplication
+from sparkscore.targets.base import Capability, CompiledApplication, TargetRun
+from sparkscore.targets.local.compile import NAME, compile_application
+from sparkscore.targets.local.submit import get_environment, submit_application
+
+
+@dataclass(frozen=True)
+class LocalTarget:
+    """``--compute local``, ``local[N]``."""
+
+    name: str = NAME
+    capabilities: frozenset[Capability] = frozenset({Capability.RUN, Capability.COMPILE})
+
+    def compile(self, application: SparkApplication) -> CompiledApplication:
+        return compile_application(application)
+
+    def get_environment(
+        self, environment: Mapping[str, str], *, master: str | None
+    ) -> dict[str, str]:
+        del master
+        return get_environment(environment)
+
+    def submit(
+        self, compiled: CompiledApplication, *, environment: Mapping[str, str], log_file: Path
+    ) -> TargetRun:
+        return submit_application(compiled, environment=environment, log_file=log_file)
