@@ -26,7 +26,8 @@ SparkscoreError                        exit code
 │   ├── NotFoundError
 │   ├── AlreadyExistsError
 │   └── InvalidTransitionError
-└── CanceledError                           6     the job was canceled
+├── CanceledError                           6     the job was canceled
+└── MessageError (ValueError)               2     a message file that cannot be read
 
 Every error has a stable ``condition`` (upper-case words), attributes that can be written as JSON,
 and a message that says what happened, where, and what to do. Expected errors are shown as one
@@ -173,3 +174,8 @@ class InvalidTransitionError(StateError):
 class CanceledError(SparkscoreError):
     condition = "CANCELED"
     exit_code = 6
+
+
+class MessageError(SparkscoreError, ValueError):
+    condition = "UNREADABLE_MESSAGE"
+    exit_code = 2

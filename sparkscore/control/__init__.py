@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from sparkscore.control.one_shot import run_job as run_job
     from sparkscore.control.options import CompileOptions as CompileOptions
     from sparkscore.control.options import RunOptions as RunOptions
-    from sparkscore.control.plan_run import PlannedRun as PlannedRun
-    from sparkscore.control.plan_run import plan_run as plan_run
+    from sparkscore.control.planning import PlannedRun as PlannedRun
+    from sparkscore.control.planning import plan_run as plan_run
     from sparkscore.control.watch import Cancellation as Cancellation
     from sparkscore.messages.status import StatusMessage as StatusMessage
     from sparkscore.messages.status import SummaryMessage as SummaryMessage
@@ -30,7 +30,7 @@ _HOMES = {
     "CompileOptions": "sparkscore.control.options",
     "CompiledJob": "sparkscore.control.compile",
     "Job": "sparkscore.control.one_shot",
-    "PlannedRun": "sparkscore.control.plan_run",
+    "PlannedRun": "sparkscore.control.planning",
     "PreparedRun": "sparkscore.control.one_shot",
     "RunOptions": "sparkscore.control.options",
     "StatusMessage": "sparkscore.messages.status",
@@ -38,7 +38,7 @@ _HOMES = {
     "compile_deployment": "sparkscore.control.compile",
     "generate_script": "sparkscore.control.generate",
     "make_job": "sparkscore.control.one_shot",
-    "plan_run": "sparkscore.control.plan_run",
+    "plan_run": "sparkscore.control.planning",
     "prepare_run": "sparkscore.control.one_shot",
     "run_job": "sparkscore.control.one_shot",
 }

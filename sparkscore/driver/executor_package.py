@@ -16,7 +16,7 @@ _MODULES = ("__init__.py", "errors.py")
 
 def ship_executor_package(spark: SparkSession) -> None:
     """Give the zip to the executors of a cluster; local workers import what is installed."""
-    if not spark.sparkContext.master.startswith("local"):
+    if not str(spark.sparkContext.master).startswith("local"):
         spark.sparkContext.addPyFile(str(write_executor_package()))
 
 

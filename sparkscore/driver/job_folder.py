@@ -13,6 +13,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from sparkscore.errors import MessageError
 from sparkscore.messages import codec
 from sparkscore.messages.launch import LaunchMessage
 from sparkscore.messages.status import EventMessage, StatusMessage, SummaryMessage
@@ -56,6 +57,10 @@ class JobFolder:
         """Write ``summary.json``."""
         replace_text(self.summary, codec.to_json(summary, indent=2) + "\n")
 
+    def remove_scratch(self) -> None:
+        """Remove Spark's local folder, once Spark has ended."""
+        shutil.rmtree(self.path / "scratch", ignore_errors=True)
+
     def remove_staging(self) -> None:
         """Remove what was staged; what cannot be removed does no harm."""
         shutil.rmtree(self.staging, ignore_errors=True)
@@ -66,7 +71,7 @@ def read_launch(path: Path) -> LaunchMessage:
     try:
         text = path.read_bytes()
     except OSError as error:
-        raise codec.MessageError(f"{path} cannot be read: {error.strerror}", where=str(path)) from error
+        raise MessageError(f"{path} cannot be read: {error.strerror}", where=str(path)) from error
     return codec.from_json(LaunchMessage, text, where=str(path))
 
 

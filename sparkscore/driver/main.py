@@ -11,7 +11,7 @@ import signal
 import sys
 from pathlib import Path
 
-from sparkscore.driver.job_folder import read_launch
+from sparkscore.driver.job_folder import JobFolder, read_launch
 from sparkscore.driver.job_run import JobRun
 from sparkscore.driver.session import open_session, stop_session
 from sparkscore.errors import SparkscoreError
@@ -38,6 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
         return exit_code(job.run(lambda: open_session(launch)))
     finally:
         stop_session()
+        JobFolder(launch.job_folder).remove_scratch()
 
 
 def exit_code(summary: SummaryMessage) -> int:

@@ -105,9 +105,7 @@ class ScoringRun:
     def _wave_limits(self) -> dict[str, Any]:
         """What a wave's tasks may still fail, as known now, and the schema they must keep to."""
         return {
-            "failed_inputs_left": _left(
-                self._scoring.error_threshold, self._account.counts.failed
-            ),
+            "failed_inputs_left": _left(self._scoring.error_threshold, self._account.counts.failed),
             "failed_mini_batches_left": _left(
                 self._scoring.mini_batch_error_threshold, self._account.counts.mini_batches_failed
             ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from pathlib import Path
+from typing import Any
 
 from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
@@ -74,16 +75,15 @@ def _all_jars(application: SparkApplication) -> str:
 def _check_delta(spark: SparkSession) -> None:
     """Spark only warns about an extension that it cannot load."""
     try:
-        spark.sparkContext._jvm.java.lang.Thread.currentThread().getContextClassLoader().loadClass(
-            _DELTA_EXTENSION
-        )
+        virtual_machine: Any = spark.sparkContext._jvm
+        loader = virtual_machine.java.lang.Thread.currentThread().getContextClassLoader()
+        loader.loadClass(_DELTA_EXTENSION)
     except Exception as error:
         raise MissingDependencyError(
             "the output is a Delta table and Delta's jars are not on the class path: give "
             "spark-submit --packages io.delta:delta-spark_4.2_2.13:4.4.0",
             condition="DELTA_JARS_MISSING",
         ) from error
-
 
 
 def _let_workers_import_this() -> None:

@@ -51,7 +51,7 @@ class Wave:
         self._spark = template.spark
         self._group = f"sparkscore {template.job_name} wave {number}"
         context = self._spark.sparkContext
-        self._accumulator = context.accumulator({}, FinishedParam())  # type: ignore[type-var,arg-type]
+        self._accumulator: Any = context.accumulator({}, FinishedParam())  # type: ignore[arg-type]
         self._broadcast = context.broadcast([task_text(plan, task) for task in tasks])
         values = {**template.context.__dict__, **limits}
         values.update(wave=self._broadcast, finished=self._accumulator)

@@ -164,9 +164,11 @@ def _utc(time: datetime) -> datetime:
 
 def _decimal_column(values: list[Any]) -> Any:
     decimals = [None if value is None else Decimal(value) for value in values]
+    if any(value is not None and value.is_infinite() for value in decimals):
+        return None
     try:
         column = pa.array([None if _is_nan(value) else value for value in decimals])
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
+    except pa.ArrowInvalid:
         return None
     if pa.types.is_null(column.type) or isinstance(column.type, pa.Decimal128Type):
         return column
@@ -202,6 +204,8 @@ def _text(value: Any) -> str | None:
         return str.__str__(value)
     if kind == "nested":
         return json_text(value)
+    if kind == "decimal":
+        return format(value, "f")
     if kind in ("object", "int", "bool"):
         return _object_text(value)
     column = _BUILDERS[frozenset({kind})]([value])
@@ -252,9 +256,12 @@ def series_column(values: Any) -> Any:
         indices = pa.array(categorical.codes, mask=missing)
         return series_column(categorical.categories).take(indices)
     try:
-        return arrow_column(pa.array(values.array))
+        column = pa.array(values.array)
+        if not isinstance(column.type, pa.BaseExtensionType):
+            return arrow_column(column)
     except (pa.ArrowException, UnicodeError, TypeError, ValueError, NotImplementedError):
-        return list_column(values.astype(object).tolist())
+        pass
+    return list_column(values.astype(object).tolist())
 
 
 def arrow_column(values: Any) -> Any:
@@ -266,6 +273,10 @@ def arrow_column(values: Any) -> Any:
         if applies(kind):
             return settle(values)
     return list_column(values.to_pylist())
+
+
+def _stored(values: Any) -> Any:
+    return arrow_column(values.cast(values.type.storage_type))
 
 
 def _decoded(values: Any) -> Any:
@@ -296,6 +307,7 @@ def _is_wide_binary(kind: Any) -> bool:
 
 
 _SETTLERS: tuple[tuple[Callable[[Any], bool], Callable[[Any], Any]], ...] = (
+    (lambda kind: isinstance(kind, pa.BaseExtensionType), _stored),
     (pa.types.is_dictionary, _decoded),
     (pa.types.is_timestamp, _timestamp_cast),
     (pa.types.is_date, _cast_to(pa.date32())),

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 import struct
-from typing import Any, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 PREFIX = struct.Struct("<IQ")
 MAX_HEADER_BYTES = 256 * 1024 * 1024

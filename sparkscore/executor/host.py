@@ -13,7 +13,8 @@ import faulthandler
 import os
 import sys
 from base64 import b64decode
-from typing import Any, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 from sparkscore.errors import InvalidScoringResultError, ScoringScriptError
 from sparkscore.executor import frames, result_schema, results
@@ -92,13 +93,9 @@ class Host:
         table = found.table
         done = found.count if found.inputs_done is None else found.inputs_done
         missing = find_missing_inputs(table, paths) if done < len(paths) else None
+        parts: list[Any] = []
         if header["merged"]:
-            if header["schema"] is not None:
-                schema = result_schema.schema_from_bytes(b64decode(header["schema"]))
-                table = result_schema.cast_table(table, schema)
-            parts = list(results.iter_payloads(table)) if table.num_rows else []
-        else:
-            parts = []
+            table, parts = _payloads(table, header["schema"])
         answer = {
             "ok": True,
             "inputs_done": min(done, len(paths)),
@@ -107,6 +104,18 @@ class Host:
             "bad_rows": found.bad_rows,
         }
         return answer, parts
+
+
+def _payloads(table: Any, pinned: str | None) -> tuple[Any, list[Any]]:
+    """The table as it is staged, and its Arrow IPC streams.
+
+    While no schema is pinned, results without rows tell their columns: they may be all there is.
+    """
+    if pinned is not None:
+        table = result_schema.cast_table(table, result_schema.schema_from_bytes(b64decode(pinned)))
+    elif not table.num_rows and table.num_columns:
+        return table, [results.empty_payload(table)]
+    return table, list(results.iter_payloads(table))
 
 
 def _refusal(failure: ScoringFailure) -> tuple[dict[str, Any], list[Any]]:

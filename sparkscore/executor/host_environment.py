@@ -6,7 +6,7 @@ Built from a list, never copied from the worker: Spark's secrets and settings st
 from __future__ import annotations
 
 import os
-from typing import Mapping
+from collections.abc import Mapping
 
 from sparkscore.messages.launch import ScoringMessage
 

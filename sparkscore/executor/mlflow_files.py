@@ -31,6 +31,12 @@ ARROW_TYPES = {
     "binary": pa.binary(),
     "datetime": pa.timestamp("ns"),
 }
+SPELLINGS: tuple[tuple[Callable[[Any], bool], str], ...] = (
+    (pa.types.is_integer, r"^-?[0-9]+$"),
+    (pa.types.is_floating, r"^[-+]?([0-9.]+([eE][-+]?[0-9]+)?|(?i:inf|infinity))$"),
+    (pa.types.is_boolean, r"^(?i:true|false|0|1)$"),
+    (pa.types.is_timestamp, r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ].*)?$"),
+)
 
 
 class UnusableInputError(Exception):
@@ -200,7 +206,7 @@ def fit_column(rows: Rows, column: Column, *, file: str) -> None:
         if column.required and fitted.null_count and not _holds_null(column.type):
             unfit |= set(np.flatnonzero(fitted.is_null()).tolist())
         for position in unfit:
-            rows.refuse(position, _mismatch(column, values[position].as_py()))
+            rows.refuse(position, _render_misfit(column, values[position].as_py()))
         rows.table = rows.table.set_column(index, column.name, fitted)
 
 
@@ -208,11 +214,13 @@ def _holds_null(kind: Any) -> bool:
     return not (pa.types.is_integer(kind) or pa.types.is_boolean(kind))
 
 
-def _mismatch(column: Column, value: Any) -> str:
-    article = "an" if column.label.startswith(("i", "u")) else "a"
+def _render_misfit(column: Column, value: Any) -> str:
+    label = f"{'an' if column.label.startswith(('i', 'u')) else 'a'} {column.label}"
+    shown = repr(value) if len(repr(value)) <= 80 else f"{repr(value)[:77]}..."
     if value is None:
-        return f"column {column.name!r}: no value, it must be {article} {column.label}"
-    return f"column {column.name!r}: {value!r} is not {article} {column.label}"
+        return f"column {column.name!r}: no value, it must be {label}"
+    relation = "is not" if isinstance(value, str) else "does not fit"
+    return f"column {column.name!r}: {shown} {relation} {label}"
 
 
 def _cast(values: Any, column: Column, file: str) -> tuple[Any, set[int]]:
@@ -249,16 +257,21 @@ def _kind(kind: Any) -> str:
 
 
 def _cast_chunk(values: Any, kind: Any, start: int, unfit: set[int]) -> list[Any]:
-    cast = _parse if _kind(values.type) == "text" else _convert
+    """Cast in one go, else without the cells that cannot be cast; their indices go to ``unfit``."""
+    is_text = _kind(values.type) == "text"
+    cast = _parse if is_text else _convert
     try:
         return [cast(values, kind)]
     except pa.ArrowInvalid:
-        tidy = _tidy(values, kind) if cast is _parse else values
-        return _bisect(tidy, lambda part: cast(part, kind), start, unfit)
+        values = _tidy(values, kind) if is_text else _without_nan(values, kind)
+    misfits = pc.fill_null((_is_no_spelling if is_text else _is_changed)(values, kind), False)
+    unfit.update((start + np.flatnonzero(misfits)).tolist())
+    values = pc.if_else(misfits, pa.scalar(None, values.type), values)
+    return _bisect(values, lambda part: cast(part, kind), start, unfit)
 
 
 def _bisect(values: Any, cast: Callable[[Any], Any], start: int, unfit: set[int]) -> list[Any]:
-    """Cast what can be cast; the indices of single cells that cannot go to ``unfit``."""
+    """Cast what can be cast, halving what cannot."""
     try:
         return [cast(values)]
     except pa.ArrowInvalid:
@@ -281,29 +294,46 @@ def _tidy(text: Any, kind: Any) -> Any:
     return text
 
 
+def _is_no_spelling(text: Any, kind: Any) -> Any:
+    """Where text cannot be a value of the type at all; what is left may still be out of range."""
+    spelling = next((spelling for applies, spelling in SPELLINGS if applies(kind)), "")
+    return pc.invert(pc.match_substring_regex(text, spelling))
+
+
 def _parse(text: Any, kind: Any) -> Any:
     """Text as another type; raises ArrowInvalid if a cell is no such value."""
+    if pa.types.is_integer(kind) and pc.any(pc.match_substring_regex(text, "[xX]")).as_py():
+        raise pa.ArrowInvalid("Arrow would read hexadecimal digits")
     try:
         parsed = text.cast(kind)
     except pa.ArrowInvalid:
         if not pa.types.is_timestamp(kind):
             raise
         parsed = text.cast(pa.timestamp("ns", "UTC")).cast(kind)
-    if pa.types.is_floating(kind):
-        return pc.if_else(pc.is_nan(parsed), pa.scalar(None, kind), parsed)
-    return parsed
+    return _without_nan(parsed, None)
 
 
 def _convert(values: Any, kind: Any) -> Any:
     """Numbers, times and bytes as another type; raises ArrowInvalid if a value would change."""
-    is_float = pa.types.is_floating(values.type)
-    if is_float and not pa.types.is_floating(kind):
-        values = pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
+    values = _without_nan(values, kind)
     converted = values.cast(kind)
-    if _kind(values.type) == "number" and not pa.types.is_decimal(values.type):
-        changed = pc.not_equal(converted.cast(values.type), values)
-        if is_float:
-            changed = pc.and_(changed, pc.invert(pc.is_nan(values)))
-        if pc.any(changed).as_py():
-            raise pa.ArrowInvalid("a value would change")
+    if pc.any(_is_changed(values, kind)).as_py():
+        raise pa.ArrowInvalid("a value would change")
     return converted
+
+
+def _without_nan(values: Any, kind: Any) -> Any:
+    """Floats with null for NaN, which no type but floats can hold."""
+    if not pa.types.is_floating(values.type) or (kind and pa.types.is_floating(kind)):
+        return values
+    return pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
+
+
+def _is_changed(values: Any, kind: Any) -> Any:
+    """Where a number is another one after the cast; decimals may be rounded, as MLflow does."""
+    if _kind(values.type) != "number" or pa.types.is_decimal(values.type):
+        return pa.array(np.zeros(len(values), bool))
+    changed = pc.not_equal(values.cast(kind, safe=False).cast(values.type, safe=False), values)
+    if pa.types.is_floating(values.type):
+        return pc.and_(changed, pc.invert(pc.is_nan(values)))
+    return changed

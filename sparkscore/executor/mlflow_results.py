@@ -53,7 +53,11 @@ def own_array(values: Any) -> Any:
     if hasattr(values, "__array__"):
         values = np.atleast_1d(np.array(values))
         return to_arrow(values if values.ndim == 1 else values.tolist())
-    return to_arrow(values if isinstance(values, (list, tuple)) else [values])
+    if isinstance(values, (list, tuple)):
+        return to_arrow(values)
+    if pd.api.types.is_scalar(values):
+        return to_arrow([values])
+    raise TypeError(f"a {type(values).__name__} is no result")
 
 
 def compose(positions: Any, results: list[tuple[str, Any]], *, file: str) -> Any:

@@ -116,7 +116,7 @@ class Scorer:
         rows = READERS[suffix](path, known, self._needed_names())
         copied = rows.names if self.passthrough is None else self.passthrough
         inputs: list[Column] = []
-        if rows.names:
+        if rows.names or len(rows.positions):
             inputs = find_columns(rows.names, self._find_inputs(rows, file), copied, file=file)
         source = rows.table
         if known is None and suffix == ".csv" and copied:
@@ -190,11 +190,10 @@ class Scorer:
 
     def _predict(self, data: Any, count: int, *, file: str) -> list[tuple[str, Any]]:
         try:
-            prediction = self.model.predict(data)
+            results = list(iter_results(self.model.predict(data), self.output_names))
         except Exception as error:
-            text = f"{file}: the model raised {type(error).__name__}: {error}"
+            text = f"{file}: predict failed: {type(error).__name__}: {error}"
             raise FailedPredictionError(text) from error
-        results = list(iter_results(prediction, self.output_names))
         for name, values in results:
             if len(values) != count:
                 text = f"{file}: the model returned {len(values)} of {name} for {count} rows"
@@ -212,6 +211,8 @@ def init() -> None:
     if on_bad_row not in ("fail", "skip"):
         raise ValueError(f"SPARKSCORE_ON_BAD_ROW is {on_bad_row!r}, it must be fail or skip")
     passthrough = json.loads(os.environ.get("SPARKSCORE_PASSTHROUGH_COLUMNS") or "[]")
+    if passthrough != "all" and not isinstance(passthrough, list):
+        raise ValueError('SPARKSCORE_PASSTHROUGH_COLUMNS must be a JSON list or "all"')
     name = os.environ.get("SPARKSCORE_MODEL_NAME", "")
     model = load_model(find_model(os.path.join(os.environ["AZUREML_MODEL_DIR"], name)))
     signature = model.metadata.signature

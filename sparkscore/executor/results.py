@@ -197,6 +197,11 @@ def iter_payloads(table: Any, part_bytes: int = PART_BYTES) -> Iterator[bytes]:
         yield from iter_payloads(table.slice(start, row_count), part_bytes)
 
 
+def empty_payload(table: Any) -> bytes:
+    """A payload without rows, which tells the columns of ``table``."""
+    return _payload(table.slice(0, 0), 0)
+
+
 def _payload(table: Any, size_bytes: int) -> bytes:
     if size_bytes > MAX_ROW_BYTES and table.num_rows == 1:
         raise InvalidScoringResultError(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import socket
 import time
 from base64 import b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Callable, Protocol, Sequence
+from typing import Any, Callable, Protocol
 
 from sparkscore.executor.attempt_folders import AttemptFolders
 from sparkscore.executor.inputs import InputError, InputStage
@@ -157,9 +158,7 @@ class MiniBatchRunner:
         middle = (len(paths) + 1) // 2
         for half in (paths[:middle], paths[middle:]):
             try:
-                self._attempt(
-                    mini_batch.mini_batch_id, half, inputs, account, account.attempts + 1
-                )
+                self._attempt(mini_batch.mini_batch_id, half, inputs, account, account.attempts + 1)
             except AttemptFailedError as error:
                 account.error = error.failure
                 self._isolate(mini_batch, half, inputs, account)
@@ -316,9 +315,7 @@ def _told_failure(reply: Reply) -> ScoringFailure:
     """The failure that a host told, whatever a hostile one may send."""
     try:
         told = reply.header["failure"]
-        return ScoringFailure(
-            str(told["condition"]), str(told["message"]), str(told["traceback"])
-        )
+        return ScoringFailure(str(told["condition"]), str(told["message"]), str(told["traceback"]))
     except (KeyError, TypeError) as error:
         return _broken_reply(error)
 
@@ -338,4 +335,3 @@ def _short_result(paths: Sequence[str], count: int, missing: Any) -> list[Failed
     if isinstance(missing, list) and len(missing) == count:
         return [FailedInput(paths[position], SHORT_RESULT, message) for position in missing]
     return [FailedInput("", SHORT_RESULT, message, count=count, candidates=tuple(paths))]
-

@@ -82,7 +82,9 @@ def failure_of(error: BaseException, *, condition: str) -> ScoringFailure:
         text = "".join(lines)
     except BaseException:
         text = ""
-    return ScoringFailure(condition, _clean(message)[:2000], _clean(text)[-MAX_TRACEBACK_CHARACTERS:])
+    return ScoringFailure(
+        condition, _clean(message)[:2000], _clean(text)[-MAX_TRACEBACK_CHARACTERS:]
+    )
 
 
 def _user_frames(error: BaseException) -> Any:

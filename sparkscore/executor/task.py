@@ -12,8 +12,9 @@ import json
 import os
 import tempfile
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Callable, Iterable, Iterator
+from typing import Any, Callable
 
 import pyarrow as pa
 
@@ -193,8 +194,7 @@ class FailureLimit:
             outcome.status == INIT_FAILED
             or (self._inputs_left is not None and self._inputs > self._inputs_left)
             or (
-                self._mini_batches_left is not None
-                and self._mini_batches > self._mini_batches_left
+                self._mini_batches_left is not None and self._mini_batches > self._mini_batches_left
             )
         )
 

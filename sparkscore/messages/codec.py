@@ -10,19 +10,12 @@ import dataclasses
 import json
 from typing import Any, Callable, TypeVar
 
-from sparkscore.errors import SparkscoreError
+from sparkscore.errors import MessageError
 
 PROTOCOL_VERSION = 1
 """Version of the messages in a job folder; a reader refuses any other."""
 
 Message = TypeVar("Message")
-
-
-class MessageError(SparkscoreError, ValueError):
-    """A message file or frame that this version cannot read."""
-
-    condition = "UNREADABLE_MESSAGE"
-    exit_code = 2
 
 
 def _is_integer(value: Any) -> bool:
@@ -103,7 +96,7 @@ def from_json(kind: type[Message], text: str | bytes, *, where: str) -> Message:
     if not isinstance(content, dict):
         raise MessageError(f"{where} holds no {kind.__name__}: not an object", where=where)
     protocol = content.pop("protocol", None)
-    if protocol != PROTOCOL_VERSION:
+    if protocol != PROTOCOL_VERSION or isinstance(protocol, bool):
         raise MessageError(
             f"{where} has message protocol {protocol!r}, this sparkscore reads "
             f"{PROTOCOL_VERSION}: use the sparkscore version that wrote it",

@@ -26,10 +26,11 @@ from sparkscore.errors import (
     AlreadyExistsError,
     EmptyInputError,
     InvalidFieldError,
+    MessageError,
     NotFoundError,
     StorageError,
 )
-from sparkscore.messages.codec import MessageError, from_json, to_json
+from sparkscore.messages.codec import from_json, to_json
 from sparkscore.messages.mini_batch import MiniBatch
 
 FILES_SCHEMA = pa.schema(

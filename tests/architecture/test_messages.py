@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sparkscore import messages
-from sparkscore.messages.codec import PROTOCOL_VERSION, MessageError, from_json, to_json
+from sparkscore.errors import MessageError
+from sparkscore.messages.codec import PROTOCOL_VERSION, from_json, to_json
 
 
 def find_kinds() -> list[type]:

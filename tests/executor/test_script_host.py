@@ -21,6 +21,12 @@ from sparkscore.executor.script_host import (
 )
 
 
+def guard_of(host: int) -> psutil.Process:
+    guard = psutil.Process(host).parent()
+    assert guard is not None
+    return guard
+
+
 def is_alive(pid: int) -> bool:
     """Whether the process runs; one that nobody has reaped yet does not."""
     try:
@@ -44,14 +50,20 @@ ECHO = "def init():\n    pass\ndef run(batch):\n    return batch\n"
 
 
 def ask_run(host: ScriptHost, timeout_seconds: float = 10) -> dict[str, Any]:
-    request = {"type": "run", "paths": ["a"], "schema": None, "merged": True, "environment": {}}
+    request: dict[str, Any] = {
+        "type": "run",
+        "paths": ["a"],
+        "schema": None,
+        "merged": True,
+        "environment": {},
+    }
     return host.ask(request, timeout_seconds=timeout_seconds).header
 
 
 def test_script_host__killed_guard_is_replaced(script_host: ScriptHost, tmp_path: Path) -> None:
     first = script_host.start()
     ask_init(script_host, tmp_path, ECHO)
-    psutil.Process(first).parent().kill()
+    guard_of(first).kill()
     with pytest.raises(HostCrashedError, match="guard"):
         ask_run(script_host)
     assert not script_host.is_running()
@@ -78,7 +90,7 @@ def test_script_host__stopped_guard_is_replaced(
     monkeypatch.setattr("sparkscore.executor.script_host._GUARD_SECONDS", 0.5)
     host = script_host.start()
     ask_init(script_host, tmp_path, "import time\ndef init(): pass\ndef run(b): time.sleep(60)\n")
-    psutil.Process(host).parent().suspend()
+    guard_of(host).suspend()
     with pytest.raises(HostTimeoutError):
         ask_run(script_host, timeout_seconds=0.5)
     assert script_host.start() != host
@@ -112,15 +124,17 @@ def test_script_host__nothing_is_left_after_the_worker_was_killed(tmp_path: Path
         [
             sys.executable,
             "-c",
-            "import os, sys, time\n"
-            "from sparkscore.executor.script_host import HostLaunch, ScriptHost\n"
-            f"folder = {str(tmp_path)!r}\n"
-            "host = ScriptHost(HostLaunch({}, folder, folder + '/out', folder + '/err'))\n"
-            "host.start()\n"
-            "host.ask({'type': 'init', 'code_folder': folder, 'scoring_script': 'score.py',"
-            " 'logging_level': 'info'}, timeout_seconds=60)\n"
-            "print('ready', flush=True)\n"
-            "time.sleep(600)\n",
+            (
+                "import os, sys, time\n"
+                "from sparkscore.executor.script_host import HostLaunch, ScriptHost\n"
+                f"folder = {str(tmp_path)!r}\n"
+                "host = ScriptHost(HostLaunch({}, folder, folder + '/out', folder + '/err'))\n"
+                "host.start()\n"
+                "host.ask({'type': 'init', 'code_folder': folder, 'scoring_script': 'score.py',"
+                " 'logging_level': 'info'}, timeout_seconds=60)\n"
+                "print('ready', flush=True)\n"
+                "time.sleep(600)\n"
+            ),
         ],
         stdout=subprocess.PIPE,
         text=True,
@@ -149,7 +163,7 @@ def test_script_host__ten_restarts_leak_no_descriptor(
         script_host.kill()
         script_host.start()
     assert count() == before
-    guard = psutil.Process(script_host.start()).parent()
+    guard = guard_of(script_host.start())
     assert guard.num_fds() < 20
 
 

@@ -22,7 +22,9 @@ PATHS = ["/in/1.png", "/in/11.png", "/in/x/3.png"]
         (["1.png.bak-copy"], [1, 2]),
     ],
 )
-def test_missing_inputs__told_by_names_in_rows(values: list[str], missing: list[int] | None) -> None:
+def test_missing_inputs__told_by_names_in_rows(
+    values: list[str], missing: list[int] | None
+) -> None:
     table = pa.table({"prediction": pa.array(values, pa.string())})
     assert find_missing_inputs(table, PATHS) == missing
 

@@ -16,10 +16,10 @@ from sparkscore.errors import (
     AlreadyExistsError,
     EmptyInputError,
     InvalidFieldError,
+    MessageError,
     NotFoundError,
     StorageError,
 )
-from sparkscore.messages.codec import MessageError
 from sparkscore.messages.mini_batch import MiniBatch
 from sparkscore.plan import ScoringPlan, plan_scoring, read_plan, write_plan
 from sparkscore.plan.scoring_plan import compute_digest

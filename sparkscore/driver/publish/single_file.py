@@ -63,7 +63,9 @@ def publish_file(
     )
 
 
-def _write_file(path: Path, staged_files: Iterable[Path], schema: Any, output: OutputMessage) -> int:
+def _write_file(
+    path: Path, staged_files: Iterable[Path], schema: Any, output: OutputMessage
+) -> int:
     tables = _iter_cast(staged_files, schema)
     path.unlink(missing_ok=True)
     with path.open("xb") as file:
