@@ -1,0 +1,74 @@
+"""Which target a compute means, and what targets can do."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from sparkscore.errors import UnknownTargetError, UnsupportedByTargetError
+from sparkscore.targets.base import Capability, require_capability
+from sparkscore.targets.local import LocalTarget
+from sparkscore.targets.registry import TARGETS, get_compute, get_target
+
+
+@pytest.mark.parametrize(
+    ("compute", "target", "master"),
+    [
+        (None, "local", None),
+        ("local", "local", None),
+        ("local[2]", "local", "local[2]"),
+        ("local[*]", "local", "local[*]"),
+        ("local[2,4]", "local", "local[2,4]"),
+        ("spark://host:7077", "spark-submit", "spark://host:7077"),
+        ("spark://10.0.0.1:7077,b.example:7078", "spark-submit", None),
+        ("spark://[::1]:7077", "spark-submit", None),
+    ],
+)
+def test_get_compute__examples(compute: str | None, target: str, master: str | None) -> None:
+    found = get_compute(compute)
+    assert found.target.name == target
+    assert found.master == (master or (compute if target == "spark-submit" else None))
+
+
+@pytest.mark.parametrize(
+    "compute",
+    [
+        "",
+        "yarn",
+        "k8s://https://host",
+        "local[0]",
+        "local[x]",
+        "local[2",
+        "spark://host",
+        "spark://",
+    ],
+)
+def test_get_compute__unknown(compute: str) -> None:
+    with pytest.raises(UnknownTargetError) as caught:
+        get_compute(compute)
+    assert caught.value.attributes["compute"] == compute
+
+
+def test_get_compute__asset_needs_a_workspace() -> None:
+    with pytest.raises(UnknownTargetError, match="workspace"):
+        get_compute("azureml:cpu-cluster")
+
+
+def test_get_target__unknown() -> None:
+    with pytest.raises(UnknownTargetError) as caught:
+        get_target("databricks")
+    assert caught.value.attributes["known"] == ["local", "spark-submit"]
+
+
+def test_targets__can_run_and_compile() -> None:
+    for target in TARGETS:
+        for capability in Capability:
+            require_capability(target, capability)
+
+
+def test_require_capability__names_both() -> None:
+    target = dataclasses.replace(LocalTarget(), capabilities=frozenset({Capability.COMPILE}))
+    with pytest.raises(UnsupportedByTargetError) as caught:
+        require_capability(target, Capability.RUN)
+    assert caught.value.attributes == {"target": "local", "capability": "RUN"}
