@@ -1,8 +1,8 @@
 """Delta Lake's jars, resolved once per machine and then taken from a cache. Spark driver.
 
-``pip install delta-spark`` brings no jars. Ivy, which pyspark ships, fetches them from Maven Central
-without a Spark session; what pyspark has in its own jars folder (and Hadoop) is left out. Every
-later session takes the files by ``spark.jars``: faster than ``spark.jars.packages``, and offline.
+``pip install delta-spark`` brings no jars. Ivy, which pyspark ships, fetches them from Maven
+Central without a Spark session; Hadoop and what is in pyspark's own jars folder are left out.
+Every later session takes the files by ``spark.jars``: no Ivy, and it works offline.
 """
 
 from __future__ import annotations

@@ -73,6 +73,8 @@ class ScoringRun:
                 self._submit()
                 self._watch()
                 time.sleep(_POLL_SECONDS)
+            if self._pins_schema:
+                self._pin_schema()
         except BaseException:
             self._stop()
             raise
@@ -143,8 +145,8 @@ class ScoringRun:
         done = {outcome.mini_batch_id for outcome in outcomes}
         self._weight_done += self._weight_of(done)
         self._put_back(wave, done)
-        if self._pins_schema:
-            self._pin_schema(files)
+        if self._pins_schema and any(outcome.rows for outcome in outcomes):
+            self._pin_schema()
         self._progress.event("wave_committed", wave=wave.number, mini_batches=len(outcomes))
 
     def _put_back(self, wave: Wave, done: set[int]) -> None:
@@ -157,8 +159,8 @@ class ScoringRun:
         ]
         self._pending = merge([*left, *self._pending])
 
-    def _pin_schema(self, files: Sequence[Any]) -> None:
-        schemas = staging.payload_schemas(files)
+    def _pin_schema(self) -> None:
+        schemas = staging.payload_schemas(self.staged)
         if not schemas:
             return
         self.schema = common_schema(schemas)

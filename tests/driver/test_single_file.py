@@ -35,7 +35,7 @@ SCHEMA = pa.schema([("prediction", pa.int64())])
 
 def publish(files: list[Path], target: Path, **changes: Any) -> Any:
     settings: dict[str, Any] = {"schema": SCHEMA, "expected_rows": 5, "job_name": "job"}
-    output = {"path": str(target.parent), "action": "append_row", "format": "csv"}
+    output: dict[str, Any] = {"path": str(target.parent), "action": "append_row", "format": "csv"}
     output.update({key: changes.pop(key) for key in list(changes) if key not in settings})
     settings.update(changes)
     return publish_file(
@@ -72,7 +72,8 @@ def test_publish_file__csv_without_header(make_wave: MakeWave, tmp_path: Path) -
 def test_publish_file__jsonl(files: list[Path], tmp_path: Path) -> None:
     target = tmp_path / "predictions.jsonl"
     publish(files, target, format="jsonl")
-    assert [json.loads(line)["prediction"] for line in target.open()] == [1, 2, 3, 4, 5]
+    lines = target.read_text().splitlines()
+    assert [json.loads(line)["prediction"] for line in lines] == [1, 2, 3, 4, 5]
 
 
 def test_publish_file__parquet(files: list[Path], tmp_path: Path) -> None:
@@ -323,7 +324,7 @@ def test_publish_file__csv_reads_back_whole(make_wave: MakeWave, tmp_path: Path)
         assert [row[0] for row in csv.reader(file)] == ["prediction", *texts]
 
 
-def test_make_wave__folder_can_be_removed(files: list[Path]) -> None:
+def test_publish_file__staging_is_gone(files: list[Path]) -> None:
     shutil.rmtree(files[0].parent)
     with pytest.raises(PublishError) as caught:
         publish(files, files[0].parent.parent / "x.csv")

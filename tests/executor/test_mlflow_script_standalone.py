@@ -9,30 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-FOLDER = Path(__file__).resolve().parents[2] / "sparkscore" / "executor"
-MODULES = ("mlflow_files", "mlflow_results", "mlflow_script")
-
-
-def join_modules() -> str:
-    """The script's docstring, the imports of all modules once, then their code in order."""
-    imports: dict[str, None] = {}
-    bodies = []
-    for name in MODULES:
-        source = (FOLDER / f"{name}.py").read_text(encoding="utf-8")
-        docstring, *statements = ast.parse(source).body
-        header = ast.get_source_segment(source, docstring) or ""
-        lines = source.splitlines()
-        for node in statements:
-            if not isinstance(node, (ast.Import, ast.ImportFrom)):
-                bodies.append("\n".join(lines[node.lineno - 1 :]))
-                break
-            if "sparkscore" not in ast.unparse(node):
-                imports[ast.unparse(node)] = None
-    return "\n\n".join([header, "\n".join(imports), *bodies]) + "\n"
+from sparkscore.control.generate import join_script
 
 
 def test_join__has_no_import_of_ours_and_no_name_twice() -> None:
-    tree = ast.parse(join_modules())
+    tree = ast.parse(join_script())
     modules = [getattr(n, "module", None) or n.names[0].name for n in ast.walk(tree)
                if isinstance(n, (ast.Import, ast.ImportFrom))]  # fmt: skip
     assert not [name for name in modules if name.startswith("sparkscore")]
@@ -42,7 +23,7 @@ def test_join__has_no_import_of_ours_and_no_name_twice() -> None:
 
 
 def test_join__scores_in_an_interpreter_of_its_own(tmp_path: Path) -> None:
-    (tmp_path / "score.py").write_text(join_modules(), encoding="utf-8")
+    (tmp_path / "score.py").write_text(join_script(), encoding="utf-8")
     (tmp_path / "in.csv").write_text("k,id\n1,007\nx,8\n3,9\n")
     code = """
 import sys

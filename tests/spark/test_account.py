@@ -171,9 +171,7 @@ def test_isolate_failures__off_counts_the_whole_mini_batch(run_job: Any) -> None
 
 
 def test_isolate_failures__on_loses_one_input_and_one_mini_batch(run_job: Any) -> None:
-    job = run_job(
-        FAILING, 20, mini_batch_size=5, max_retries=2, environment_variables=bad(7)
-    )
+    job = run_job(FAILING, 20, mini_batch_size=5, max_retries=2, environment_variables=bad(7))
     assert job.summary.inputs.failed == job.summary.mini_batches.failed == 1
     assert job.summary.retries == 2
     assert len(job.rows()) == 19

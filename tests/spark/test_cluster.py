@@ -93,8 +93,19 @@ def master(
             java_environment | {"SPARK_LOCAL_IP": host},
             folder,
             "worker.Worker",
-            ["--host", host, "--cores", "1", "--memory", "1500m", "--webui-port", "0"]
-            + ["--work-dir", str(folder / host), url],
+            [
+                "--host",
+                host,
+                "--cores",
+                "1",
+                "--memory",
+                "1500m",
+                "--webui-port",
+                "0",
+                "--work-dir",
+                str(folder / host),
+                url,
+            ],
         )
         for host in ("127.0.0.1", "127.0.0.2")
     ]
@@ -113,8 +124,14 @@ def start(
     java = Path(environment["JAVA_HOME"], "bin", "java")
     with open(folder / "cluster.log", "ab") as log:
         return subprocess.Popen(
-            [str(java), "-Xmx256m", "-cp", f"{SPARK_HOME}/jars/*"]
-            + [f"org.apache.spark.deploy.{kind}", *arguments],
+            [
+                str(java),
+                "-Xmx256m",
+                "-cp",
+                f"{SPARK_HOME}/jars/*",
+                f"org.apache.spark.deploy.{kind}",
+                *arguments,
+            ],
             env=environment,
             cwd=folder,
             stdin=subprocess.DEVNULL,
@@ -210,9 +227,21 @@ def test_cluster__compiled_folder_needs_one_command(
 
 def test_cluster__master_that_does_not_answer_is_said_at_once(project: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "sparkscore.cli", "batch-deployment", "run"]
-        + ["--file", "deployment.yml", "--input", "in", "--output-path", "nowhere"]
-        + ["--compute", f"spark://127.0.0.1:{free_port()}"],
+        [
+            sys.executable,
+            "-m",
+            "sparkscore.cli",
+            "batch-deployment",
+            "run",
+            "--file",
+            "deployment.yml",
+            "--input",
+            "in",
+            "--output-path",
+            "nowhere",
+            "--compute",
+            f"spark://127.0.0.1:{free_port()}",
+        ],
         cwd=project,
         capture_output=True,
         text=True,
