@@ -119,6 +119,7 @@ class JobRun:
         self, spark: SparkSession, plan: ScoringPlan, account: JobAccount, slots: int
     ) -> ScoringRun:
         launch = self.launch
+        limits = WaveLimits(checkpoint_interval_seconds=launch.checkpoint_interval_seconds)
         context = TaskContext(
             scoring=launch.scoring,
             input_root=plan.root,
@@ -127,6 +128,7 @@ class JobRun:
             schema=None,
             failed_inputs_left=None,
             failed_mini_batches_left=None,
+            seconds_left=limits.max_task_seconds,
             wave=None,
             finished=None,
         )
@@ -138,7 +140,7 @@ class JobRun:
             cancellation=self.cancellation,
             slots=slots,
             schema=declared_schema(launch),
-            limits=WaveLimits(checkpoint_interval_seconds=launch.checkpoint_interval_seconds),
+            limits=limits,
             progress=self._progress,
         )
 

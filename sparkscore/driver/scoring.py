@@ -6,6 +6,7 @@ the next; the first runs alone where the result schema is pinned from it.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -56,6 +57,7 @@ class ScoringRun:
         self._scoring: ScoringMessage = template.context.scoring
         self._pending = plan_pending(plan)
         self._in_flight: list[Wave] = []
+        self._something_ended = threading.Event()
         self._waves = 0
         self._weight_done = 0.0
         self.schema = schema
@@ -72,7 +74,8 @@ class ScoringRun:
                 self._cancellation.check()
                 self._submit()
                 self._watch()
-                time.sleep(_POLL_SECONDS)
+                self._something_ended.wait(_POLL_SECONDS)
+                self._something_ended.clear()
             if self._pins_schema:
                 self._pin_schema()
         except BaseException:
@@ -98,6 +101,7 @@ class ScoringRun:
                 plan=self._plan,
                 folder=self._folder.wave(self._waves),
                 limits=self._wave_limits(),
+                ended=self._something_ended,
             )
             self._waves += 1
             self._in_flight.append(wave)
@@ -145,7 +149,7 @@ class ScoringRun:
         done = {outcome.mini_batch_id for outcome in outcomes}
         self._weight_done += self._weight_of(done)
         self._put_back(wave, done)
-        if self._pins_schema and any(outcome.rows for outcome in outcomes):
+        if self._pins_schema and self._first_wave_is_done():
             self._pin_schema()
         self._progress.event("wave_committed", wave=wave.number, mini_batches=len(outcomes))
 
@@ -158,6 +162,11 @@ class ScoringRun:
             if number not in done
         ]
         self._pending = merge([*left, *self._pending])
+
+    def _first_wave_is_done(self) -> bool:
+        """Whether results tell the schema; never from a part, which depends on the speed."""
+        is_left = self._pending and self._pending[0].start < self._plan.first_wave_count
+        return not is_left and self._account.counts.rows > 0
 
     def _pin_schema(self) -> None:
         schemas = staging.payload_schemas(self.staged)

@@ -43,6 +43,7 @@ class Wave:
         plan: ScoringPlan,
         folder: Path,
         limits: Mapping[str, Any],
+        ended: threading.Event,
     ) -> None:
         self.number, self.tasks, self.folder = number, tuple(tasks), folder
         self.error: BaseException | None = None
@@ -57,7 +58,7 @@ class Wave:
         values.update(wave=self._broadcast, finished=self._accumulator)
         self._context = TaskContext(**values)
         self._thread = InheritableThread(target=self._run, session=self._spark)
-        self._over = threading.Event()
+        self._over, self._ended = threading.Event(), ended
 
     def start(self) -> None:
         """Submit the Spark job."""
@@ -109,6 +110,7 @@ class Wave:
             self.error = error
         finally:
             self._over.set()
+            self._ended.set()
 
 
 def task_text(plan: ScoringPlan, task: TaskRange) -> str:

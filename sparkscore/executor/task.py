@@ -41,7 +41,8 @@ class TaskContext:
 
     ``wave`` is a broadcast of the wave's mini-batches, one JSON text a task. ``job_folder`` is
     used where it is visible. ``failed_inputs_left`` and ``failed_mini_batches_left`` end the task
-    once passed, None for never. ``finished`` is an accumulator of outcomes by mini-batch.
+    once passed, None for never;
+    ``seconds_left`` ends it with the first mini-batch that ends after that time. ``finished`` is an accumulator of outcomes by mini-batch.
     """
 
     scoring: ScoringMessage
@@ -51,6 +52,7 @@ class TaskContext:
     schema: bytes | None
     failed_inputs_left: int | None
     failed_mini_batches_left: int | None
+    seconds_left: float
     wave: Any
     finished: Any
 
@@ -152,13 +154,14 @@ def score_task(context: TaskContext, task: str) -> Iterator[pa.RecordBatch]:
     mini_batches = [MiniBatch(entry[0], tuple(entry[1])) for entry in json.loads(task)]
     finished: dict[int, str] = {}
     limit = FailureLimit(context)
+    stop_at = time.monotonic() + context.seconds_left
     writer = StagedRows()
     for position, mini_batch in enumerate(mini_batches):
         scored = _score(session, mini_batch, mini_batches[position + 1 : position + 2], context)
         text = codec.to_json(scored.outcome)
         finished[mini_batch.mini_batch_id] = text
         yield from writer.add(scored, text)
-        if limit.passed_by(scored.outcome):
+        if limit.passed_by(scored.outcome) or time.monotonic() > stop_at:
             break
     yield from writer.flush()
     context.finished.add(finished)

@@ -1,8 +1,9 @@
 """Cuts pending mini-batches into tasks, and tasks into waves. Any process, pure.
 
-A task is a range of consecutive mini-batch ids; a wave is one Spark job. The first wave is one
-mini-batch per task, because results of it pin the output schema. Later waves follow the measured
-speed: tasks of some seconds, waves that grow towards the checkpoint interval.
+A task is a range of consecutive mini-batch ids; a wave is one Spark job. The first wave holds the
+same few mini-batches whatever the speed, because its results pin the output schema. Later waves
+follow the measured speed: tasks of some seconds, waves that grow towards the checkpoint interval. A
+task that has lasted ``max_task_seconds`` stops; what it leaves is pending again.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ def plan_wave(
     ``pending`` are ranges of ids in order, without overlap. ``seconds_per_weight`` is how long a
     mini-batch of weight 1 was measured to last on its slot, None if none was.
     """
-    first = list(_iter_first_wave(plan, pending))
+    first = list(_iter_first_wave(plan, pending, slots=max(slots, 1)))
     if first:
         return first
     seconds = ASSUMED_SECONDS_PER_WEIGHT if seconds_per_weight is None else seconds_per_weight
@@ -107,12 +108,19 @@ def remove_tasks(pending: Sequence[range], tasks: Sequence[TaskRange]) -> list[r
     return remaining
 
 
-def _iter_first_wave(plan: ScoringPlan, pending: Sequence[range]) -> Iterator[TaskRange]:
-    for piece in pending:
-        if piece.start >= plan.first_wave_count:
-            return
-        for mini_batch_id in range(piece.start, min(piece.stop, plan.first_wave_count)):
-            yield TaskRange(mini_batch_id, mini_batch_id + 1)
+def _iter_first_wave(
+    plan: ScoringPlan, pending: Sequence[range], *, slots: int
+) -> Iterator[TaskRange]:
+    """A task for each slot: where mini-batches last long, tasks stop when their time is over."""
+    pieces = [
+        range(piece.start, min(piece.stop, plan.first_wave_count))
+        for piece in pending
+        if piece.start < plan.first_wave_count
+    ]
+    size = -(-sum(map(len, pieces)) // slots)
+    for piece in pieces:
+        for start in range(piece.start, piece.stop, size):
+            yield TaskRange(start, min(start + size, piece.stop))
 
 
 @dataclass(frozen=True)

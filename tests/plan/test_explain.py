@@ -72,7 +72,7 @@ def test_explanation__is_json():
     content = to_dict(explain(25))
     assert json.loads(json.dumps(content)) == content
     assert content["waves"] == [
-        {"wave": 0, "tasks": 3, "mini_batches": 3, "inputs": 25, "bytes": 25600, "seconds": 1.5}
+        {"wave": 0, "tasks": 2, "mini_batches": 3, "inputs": 25, "bytes": 25600, "seconds": 1.5}
     ]
 
 
@@ -88,9 +88,9 @@ def test_render__all_facts():
         "  JVM heap             4.0 GiB",
         "  attempts per task    4",
         "  checkpoint interval  600 s",
-        "  tasks                44 in 5 waves",
+        "  tasks                38 in 5 waves",
         "  assumed: 1 s per mini-batch; sizes of later waves follow the measured speed",
-        "  wave 0: 8 tasks, 8 mini-batches, 80 inputs, 80.0 KiB, 4 s",
+        "  wave 0: 2 tasks, 8 mini-batches, 80 inputs, 80.0 KiB, 4 s",
         "  wave 1: 4 tasks, 20 mini-batches, 200 inputs, 200.0 KiB, 10 s",
         "  wave 2: 8 tasks, 40 mini-batches, 400 inputs, 400.0 KiB, 20 s",
         "  wave 3: 16 tasks, 80 mini-batches, 800 inputs, 800.0 KiB, 40 s",

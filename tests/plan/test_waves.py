@@ -100,7 +100,8 @@ def test_waves__cover_what_is_pending_once(sizes, done, seconds, plan_slots, slo
         is_first = wave[0].start < plan.first_wave_count
         assert all((task.start < plan.first_wave_count) == is_first for task in wave)
         if is_first:
-            assert all(len(task.mini_batch_ids) == 1 for task in wave)
+            count = len(list_ids(wave))
+            assert max(len(task.mini_batch_ids) for task in wave) <= -(-count // slots)
         else:
             check_limits(plan, wave, seconds, slots, limits)
             assert len(wave) >= min(slots, len(list_ids(wave)))
@@ -135,10 +136,10 @@ def test_waves__tasks_last_two_to_ten_seconds(count, slots, seconds, wave_number
     assert len(tasks) >= min(slots, count)
 
 
-def test_first_wave__one_mini_batch_per_task():
+def test_first_wave__one_task_per_slot():
     plan = make_plan([1] * 30, slots=12)
     tasks = plan_wave(plan, plan_pending(plan), seconds_per_weight=None, slots=2, wave_number=0)
-    assert tasks == [TaskRange(number, number + 1) for number in range(12)]
+    assert tasks == [TaskRange(0, 6), TaskRange(6, 12)]
 
 
 def test_first_wave__what_a_resumed_job_has_left_of_it():
@@ -146,7 +147,7 @@ def test_first_wave__what_a_resumed_job_has_left_of_it():
     pending = plan_pending(plan, done=[0, 1, 3, 20])
     tasks = plan_wave(plan, pending, seconds_per_weight=0.001, slots=2, wave_number=5)
     assert list_ids(tasks) == [2, 4, 5, 6, 7]
-    assert [len(task.mini_batch_ids) for task in tasks] == [1] * 5
+    assert [len(task.mini_batch_ids) for task in tasks] == [1, 3, 1]
 
 
 def test_waves__grow_to_the_checkpoint_interval():
