@@ -73,9 +73,9 @@ class ScoringRun:
             while self._pending or self._in_flight:
                 self._cancellation.check()
                 self._submit()
-                self._watch()
                 self._something_ended.wait(_POLL_SECONDS)
                 self._something_ended.clear()
+                self._watch()
             if self._pins_schema:
                 self._pin_schema()
         except BaseException:

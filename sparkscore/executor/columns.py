@@ -261,7 +261,7 @@ def series_column(values: Any) -> Any:
             return arrow_column(column)
     except (pa.ArrowException, UnicodeError, TypeError, ValueError, NotImplementedError):
         pass
-    return list_column(values.astype(object).tolist())
+    return list_column(values.tolist())
 
 
 def arrow_column(values: Any) -> Any:

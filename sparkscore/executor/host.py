@@ -32,16 +32,22 @@ RUN_RAISED = "SCRIPT_RAISED"
 
 
 def serve(request: int, reply: int, busy: Any) -> None:
-    """Answer requests until they end. ``busy[0]`` is 1 while the user's code runs."""
+    """Answer requests until they end. ``busy[0]`` is 1 while the user's code runs.
+
+    A child that the user's code forked and that comes back from it ends here: the answer is its
+    parent's to give.
+    """
     faulthandler.enable()
     _reseed()
-    host = Host()
+    host, process = Host(), os.getpid()
     while True:
         header = frames.read_frame(request)
         if header is None:
             break
         busy[0] = 1
         answer, parts = host.answer(header)
+        if os.getpid() != process:
+            return
         answer["call"] = header["call"]
         _flush()
         busy[0] = 0

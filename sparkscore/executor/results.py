@@ -145,7 +145,7 @@ def _records_table(records: list[dict[Any, Any]]) -> Any:
 
 
 def _column_names(labels: list[Any]) -> list[str]:
-    if len(labels) == 1 and (labels[0] is None or labels[0] in ("", 0)):
+    if len(labels) == 1 and (_is_unnamed(labels[0]) or labels[0] == 0):
         return [PREDICTION]
     names = [_column_name(label, position) for position, label in enumerate(labels)]
     if len(set(names)) < len(names):
@@ -158,10 +158,15 @@ def _column_names(labels: list[Any]) -> list[str]:
     return names
 
 
+def _is_unnamed(label: Any) -> bool:
+    """None, an empty name, or the NaN that pandas 3 makes of None."""
+    return bool(label is None or label == "" or label != label)
+
+
 def _column_name(label: Any, position: int) -> str:
     if isinstance(label, tuple):
         label = "_".join(str(part) for part in label if part != "")
-    name = str(position) if label is None or label == "" else str(label)
+    name = str(position) if _is_unnamed(label) else str(label)
     return name.encode("utf-8", "replace").decode()
 
 

@@ -11,6 +11,13 @@ from typing import Any, Callable, Protocol
 
 from sparkscore.executor.attempt_folders import AttemptFolders
 from sparkscore.executor.inputs import InputError, InputStage
+from sparkscore.executor.replies import (
+    MAX_MESSAGE_CHARACTERS,
+    ReplyError,
+    clean_text,
+    read_run_reply,
+    told_failure,
+)
 from sparkscore.executor.script_host import (
     HostCrashedError,
     HostTimeoutError,
@@ -175,15 +182,16 @@ class MiniBatchRunner:
         try:
             local_paths = inputs.local_paths(paths)
         except InputError as error:
-            raise AttemptFailedError(ScoringFailure(error.condition, str(error))) from error
+            failure = ScoringFailure(error.condition, clean_text(error)[:MAX_MESSAGE_CHARACTERS])
+            raise AttemptFailedError(failure) from error
         self._ensure_host()
         folder = self._folders.begin()
         try:
             reply = self._run(mini_batch_id, local_paths, number)
+            self._take(reply, paths, account)
         except AttemptFailedError:
             self._folders.discard(folder)
             raise
-        self._take(reply, paths, account)
         kept = self._folders.keep(folder, mini_batch_id)
         if kept is not None:
             account.folders.append(kept)
@@ -209,21 +217,22 @@ class MiniBatchRunner:
         except HostCrashedError as error:
             raise AttemptFailedError(crash_failure(error)) from error
         if not reply.header.get("ok"):
-            raise AttemptFailedError(_told_failure(reply))
+            raise AttemptFailedError(self._told_failure(reply))
         return reply
 
     def _take(self, reply: Reply, paths: Sequence[str], account: _Account) -> None:
+        merged = self._scoring.output_action == "append_row"
         try:
-            header = reply.header
-            done, rows = int(header["inputs_done"]), int(header["rows"])
-            missing = header["missing"]
-            bad_rows = [BadRow(**row) for row in header["bad_rows"]]
-        except (KeyError, TypeError, ValueError) as error:
+            told = read_run_reply(reply, inputs=len(paths), merged=merged, schema=self._schema)
+        except ReplyError as error:
+            self._host.kill()
             raise AttemptFailedError(_broken_reply(error)) from error
-        if done < len(paths):
-            account.failures.extend(_short_result(paths, len(paths) - done, missing))
-        account.rows += rows
-        account.bad_rows.extend(bad_rows)
+        if told.inputs_done < len(paths):
+            account.failures.extend(
+                _short_result(paths, len(paths) - told.inputs_done, told.missing)
+            )
+        account.rows += told.rows
+        account.bad_rows.extend(told.bad_rows)
         account.payloads.extend(reply.parts)
 
     def _ensure_host(self) -> None:
@@ -267,7 +276,14 @@ class MiniBatchRunner:
         except HostCrashedError as error:
             raise AttemptFailedError(ScoringFailure("INIT_CRASHED", str(error))) from error
         if not reply.header.get("ok"):
-            raise AttemptFailedError(_told_failure(reply))
+            raise AttemptFailedError(self._told_failure(reply))
+
+    def _told_failure(self, reply: Reply) -> ScoringFailure:
+        try:
+            return told_failure(reply)
+        except ReplyError as error:
+            self._host.kill()
+            return _broken_reply(error)
 
     def _too_large(self, error: HostTooLargeError) -> ScoringFailure:
         limit = self._scoring.memory_limit_bytes
@@ -311,17 +327,12 @@ def _attempt_environment(mini_batch_id: int, number: int) -> dict[str, str]:
     return {"SPARKSCORE_MINI_BATCH_ID": str(mini_batch_id), "SPARKSCORE_ATTEMPT": str(number)}
 
 
-def _told_failure(reply: Reply) -> ScoringFailure:
-    """The failure that a host told, whatever a hostile one may send."""
-    try:
-        told = reply.header["failure"]
-        return ScoringFailure(str(told["condition"]), str(told["message"]), str(told["traceback"]))
-    except (KeyError, TypeError) as error:
-        return _broken_reply(error)
-
-
-def _broken_reply(error: Exception) -> ScoringFailure:
-    return ScoringFailure("SCRIPT_CRASHED", f"the script host sent an unreadable reply: {error!r}")
+def _broken_reply(error: ReplyError) -> ScoringFailure:
+    return ScoringFailure(
+        "SCRIPT_CRASHED",
+        f"the script host sent {error}: scoring code must leave descriptors that it did not open "
+        "alone",
+    )
 
 
 def _failed_inputs(paths: Sequence[str], error: ScoringFailure | None) -> list[FailedInput]:
@@ -329,9 +340,11 @@ def _failed_inputs(paths: Sequence[str], error: ScoringFailure | None) -> list[F
     return [FailedInput(path, condition, message) for path in paths]
 
 
-def _short_result(paths: Sequence[str], count: int, missing: Any) -> list[FailedInput]:
+def _short_result(
+    paths: Sequence[str], count: int, missing: list[int] | None
+) -> list[FailedInput]:
     """One line an input where the rows tell which are missing, else one for all of them."""
     message = f"run() returned {len(paths) - count} results for {len(paths)} inputs"
-    if isinstance(missing, list) and len(missing) == count:
+    if missing is not None and len(missing) == count:
         return [FailedInput(paths[position], SHORT_RESULT, message) for position in missing]
     return [FailedInput("", SHORT_RESULT, message, count=count, candidates=tuple(paths))]

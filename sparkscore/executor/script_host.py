@@ -280,6 +280,8 @@ class ScriptHost:
             parts = [self._read(length, deadline) for length in header["parts"]]
             if header.get("call") == self._calls:
                 return Reply(header, parts)
+            if time.monotonic() >= deadline:
+                raise HostTimeoutError
 
     def _read(self, count: int, deadline: float) -> bytearray:
         """``count`` bytes of the reply; what a dying host wrote is read before its death."""

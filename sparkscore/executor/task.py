@@ -228,7 +228,7 @@ class StagedRows:
         payloads = scored.payloads or (None,)
         last = len(payloads) - 1
         for part, payload in enumerate(payloads):
-            size = 0 if payload is None else len(payload)
+            size = (0 if payload is None else len(payload)) + (len(outcome) if part == last else 0)
             if self._rows and self._bytes + size > _BATCH_BYTES:
                 yield from self.flush()
             row = (scored.outcome.mini_batch_id, part, outcome if part == last else None, payload)
