@@ -351,7 +351,7 @@ def test_results_table__nested_values_of_numpy_and_pandas() -> None:
          [datetime(2024, 1, 2)]),  # noqa: DTZ001
         (pd.Series([timedelta(hours=1)]), pa.string(), ["0 days 01:00:00"]),
         (pd.Series(pd.period_range("2024-01", periods=1, freq="M")), pa.string(), ["2024-01"]),
-        (pd.Series(pd.arrays.SparseArray([0, 1])), pa.int64(), [0, 1]),
+        (pd.Series(pd.arrays.SparseArray(np.array([0, 1]))), pa.int64(), [0, 1]),
         (pd.Series([[1], None]), pa.string(), ["[1]", None]),
         (pd.Series([1, "a", None]), pa.string(), ["1", "a", None]),
         (pd.Series(["a", math.nan]), pa.string(), ["a", None]),

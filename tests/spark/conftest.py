@@ -16,6 +16,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from sparkscore.driver import run
+from sparkscore.driver.delta_jars import delta_jars
 from sparkscore.messages.launch import (
     InputMessage,
     LaunchMessage,
@@ -23,21 +24,25 @@ from sparkscore.messages.launch import (
     ScoringMessage,
 )
 from sparkscore.messages.status import SummaryMessage
+from sparkscore.plan.spark_application import DELTA_CONF
 
 
 @pytest.fixture(scope="session")
-def spark() -> Iterator[SparkSession]:
-    """``local[2,4]``, as a notebook would have it."""
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """``local[2,4]`` with Delta, as a notebook would have it."""
     os.environ["PYSPARK_PYTHON"] = sys.executable
     os.environ["PYTHONPATH"] = str(Path(__file__).parents[2])
-    session = (
-        SparkSession.builder.master("local[2,4]")
-        .config("spark.ui.enabled", "false")
-        .config("spark.ui.showConsoleProgress", "false")
-        .config("spark.driver.memory", "1g")
-        .config("spark.sql.shuffle.partitions", "2")
-        .getOrCreate()
-    )
+    conf: dict[str, Any] = {
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.driver.memory": "1g",
+        "spark.sql.shuffle.partitions": "2",
+        "spark.databricks.delta.snapshotPartitions": "1",
+        "spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("warehouse")),
+        "spark.jars": ",".join(map(str, delta_jars())),
+        **DELTA_CONF,
+    }
+    session = SparkSession.builder.master("local[2,4]").config(map=conf).getOrCreate()
     session.sparkContext.setLogLevel("OFF")
     yield session
     session.stop()

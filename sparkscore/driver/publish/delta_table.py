@@ -126,7 +126,7 @@ def _write(target: DeltaTarget, frame: DataFrame, options: dict[str, str]) -> No
 @contextmanager
 def _session_conf(spark: SparkSession, values: Mapping[str, str]) -> Iterator[None]:
     """Settings for the body only: the session may be the user's."""
-    before = {key: spark.conf.get(key, None) for key in values}
+    before: dict[str, str | None] = {key: spark.conf.get(key, None) for key in values}
     for key, value in values.items():
         spark.conf.set(key, value)
     try:

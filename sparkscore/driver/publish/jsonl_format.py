@@ -27,7 +27,8 @@ def jsonl_bytes(table: Any) -> bytes:
     if not table.num_columns:
         return b"{}\n" * table.num_rows
     names = table.column_names
-    return table_bytes(table, lambda columns: _lines(columns, names))
+    content: bytes = table_bytes(table, lambda columns: _lines(columns, names))
+    return content
 
 
 def _lines(columns: list[Any], names: list[str]) -> bytes:

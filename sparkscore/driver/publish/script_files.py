@@ -13,6 +13,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from sparkscore.driver.publish.published import PublishedOutput
 from sparkscore.driver.publish.storage import new_folders, output_exists, storage_errors
@@ -69,7 +70,7 @@ def _make_building_folder(target: Path, job_name: str) -> Path:
     return building
 
 
-def _fill(building: Path, folders: Iterable[tuple[int, Sequence[str]]]) -> dict[str, int]:
+def _fill(building: Path, folders: Iterable[tuple[int, Sequence[str]]]) -> dict[str, Any]:
     names = _Names()
     counts = {"files": 0, "bytes": 0, "renamed": 0}
     for mini_batch_id, attempts in folders:
