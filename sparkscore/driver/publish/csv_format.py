@@ -31,9 +31,8 @@ def header_line(schema: Any, *, separator: str) -> bytes:
 def csv_bytes(table: Any, *, separator: str) -> bytes:
     """The rows of the table as lines of CSV in UTF-8, without a header."""
     if not table.num_columns:
-        return b"\n" * table.num_rows
-    content: bytes = table_bytes(table, lambda columns: _lines(columns, separator))
-    return content
+        return b"\n" * int(table.num_rows)
+    return table_bytes(table, lambda columns: _lines(columns, separator))
 
 
 def _lines(columns: list[Any], separator: str) -> bytes:

@@ -126,17 +126,17 @@ def _write(target: DeltaTarget, frame: DataFrame, options: dict[str, str]) -> No
 @contextmanager
 def _session_conf(spark: SparkSession, values: Mapping[str, str]) -> Iterator[None]:
     """Settings for the body only: the session may be the user's."""
-    before: dict[str, str | None] = {key: spark.conf.get(key, None) for key in values}
+    before = {key: spark.conf.get(key, None) for key in values}
     for key, value in values.items():
         spark.conf.set(key, value)
     try:
         yield
     finally:
-        for key, value in before.items():
-            if value is None:
+        for key, earlier in before.items():
+            if earlier is None:
                 spark.conf.unset(key)
             else:
-                spark.conf.set(key, value)
+                spark.conf.set(key, earlier)
 
 
 def _check_rows(

@@ -25,10 +25,9 @@ _ESCAPES = {
 def jsonl_bytes(table: Any) -> bytes:
     """The rows of the table as lines of JSON in UTF-8."""
     if not table.num_columns:
-        return b"{}\n" * table.num_rows
+        return b"{}\n" * int(table.num_rows)
     names = table.column_names
-    content: bytes = table_bytes(table, lambda columns: _lines(columns, names))
-    return content
+    return table_bytes(table, lambda columns: _lines(columns, names))
 
 
 def _lines(columns: list[Any], names: list[str]) -> bytes:
