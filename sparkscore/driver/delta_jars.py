@@ -14,6 +14,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -175,3 +176,17 @@ def _missing(reason: str) -> MissingDependencyError:
         "output_format",
         condition="DELTA_JARS_MISSING",
     )
+
+
+def main() -> int:
+    """Print the jars, a path a line: how the control plane, which imports no driver, gets them."""
+    try:
+        print("\n".join(map(str, delta_jars())))
+    except MissingDependencyError as error:
+        print(error.message, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -27,6 +27,13 @@ from sparkscore.messages.status import SummaryMessage
 from sparkscore.plan.spark_application import DELTA_CONF
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What stands in this folder needs Spark."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.spark)
+
+
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """``local[2,4]`` with Delta, as a notebook would have it."""

@@ -204,6 +204,21 @@ def test_cluster__gives_the_same_bytes_as_local(
     assert summary["worker_processes"] == summary["init_calls"] == 2
 
 
+def test_cluster__writes_a_delta_table(master: str, project: Path) -> None:
+    text = sparkscore(
+        project,
+        *("run", "--file", "deployment.yml", "--input", "in", "-o", "json", "--limit", "9"),
+        *("--output-path", "table", "--compute", master, "--set", "output_format=delta"),
+    )
+    output = json.loads(text)["output"]
+    assert (output["format"], output["path"], output["version"]) == (
+        "delta",
+        str(project / "table"),
+        0,
+    )
+    assert (project / "table" / "_delta_log").is_dir()
+
+
 def test_cluster__compiled_folder_needs_one_command(
     master: str, project: Path, local_output: bytes, java_environment: dict[str, str]
 ) -> None:

@@ -85,9 +85,7 @@ def test_job_folder__of_an_earlier_run_tells_nothing_of_it(spark: Any, make_laun
     assert not (folder / "bad_rows.csv").exists()
 
 
-def test_job__leaves_no_outcomes_and_no_broadcasts_in_the_session(
-    spark: Any, run_job: Any
-) -> None:
+def test_job__leaves_no_outcomes_and_no_broadcasts_in_the_session(spark: Any, run_job: Any) -> None:
     scratch = Path(spark.sparkContext._temp_dir)
     files = set(scratch.rglob("*"))
     known = set(accumulators._accumulatorRegistry)

@@ -13,7 +13,6 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, Schema
 from pyspark.sql import SparkSession
 
-
 MODEL = """
 import mlflow
 import pandas as pd

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from sparkscore.errors import SubmitError
+from sparkscore.errors import MissingDependencyError, SubmitError
+from sparkscore.plan.spark_application import DELTA_CONF
 from sparkscore.targets.base import CompiledApplication
 from sparkscore.targets.environment import make_driver_environment
 from sparkscore.targets.process import (
@@ -50,6 +52,25 @@ def check_master(master: str, *, timeout_seconds: float = CONNECT_TIMEOUT_SECOND
     )
 
 
+def get_jars_arguments(
+    compiled: CompiledApplication, *, environment: Mapping[str, str]
+) -> tuple[str, ...]:
+    """``--jars`` with Delta's where the application uses it: the driver resolves them.
+
+    Raises MissingDependencyError (DELTA_JARS_MISSING) if it cannot.
+    """
+    if not any(DELTA_CONF["spark.sql.extensions"] in argument for argument in compiled.arguments):
+        return ()
+    command = [sys.executable, "-m", "sparkscore.driver.delta_jars"]
+    done = subprocess.run(
+        command, env=dict(environment), capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        reason = (done.stderr.strip().splitlines() or ["no reason was given"])[-1]
+        raise MissingDependencyError(reason, condition="DELTA_JARS_MISSING")
+    return ("--jars", ",".join(done.stdout.split("\n")).strip(","))
+
+
 def submit_application(
     compiled: CompiledApplication,
     *,
@@ -59,7 +80,8 @@ def submit_application(
 ) -> DriverProcess:
     """Start the spark-submit of SPARK_HOME; it ends with this process."""
     program = os.path.join(environment["SPARK_HOME"], "bin", "spark-submit")
-    command = stop_with_parent((program, *compiled.arguments))
+    jars = get_jars_arguments(compiled, environment=environment)
+    command = stop_with_parent((program, *jars, *compiled.arguments))
     return DriverProcess(
         start(command, environment=environment, log_file=log_file), marker=compiled.arguments[-1]
     )
