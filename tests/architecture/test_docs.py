@@ -1,0 +1,231 @@
+"""What documents say holds: YAML loads, commands parse, Python compiles, names exist."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import importlib
+import os
+import re
+import runpy
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import typer
+import yaml
+
+from docs.make_tables import PAGE, render_page
+from sparkscore.cli.arguments import repeat_flags
+from sparkscore.cli.main import app
+from sparkscore.control import RunOptions, SummaryMessage, plan_run
+from sparkscore.messages.status import StatusMessage
+from sparkscore.spec import load_deployment
+from tests.architecture.sources import ROOT, module_paths, relative_name
+
+PAGES = sorted(
+    [
+        *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")),
+        *(ROOT / "docs").glob("*.md"),
+        *(ROOT / "conf").rglob("README.md"),
+    ]
+)
+REQUIRED = {"name": "some-name", "endpoint_name": "some-endpoint", "model": {"path": "./model"}}
+SHELL_ENDS = ("|", ">", ">>", "&&", ";", "#")
+QUICK_START_LINES = 25
+
+
+class Block(NamedTuple):
+    """A fenced block of a page; ``line`` is where its text begins."""
+
+    page: Path
+    line: int
+    language: str
+    text: str
+
+
+def iter_blocks(page: Path) -> Iterator[Block]:
+    text = page.read_text(encoding="utf-8")
+    for match in re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        line = text.count("\n", 0, match.start(2)) + 1
+        yield Block(page, line, match[1], match[2])
+
+
+def name_block(block: Block) -> str:
+    return f"{relative_name(block.page)}:{block.line}"
+
+
+BLOCKS = [block for page in PAGES for block in iter_blocks(page)]
+YAML_BLOCKS = [block for block in BLOCKS if block.language == "yaml"]
+PYTHON_BLOCKS = [block for block in BLOCKS if block.language == "python"]
+
+
+def iter_commands(text: str) -> Iterator[list[str]]:
+    """The arguments of each ``sparkscore`` command, without the shell's part of the line."""
+    for line in text.replace("\\\n", " ").splitlines():
+        words = shlex.split(line.removeprefix("$ ")) if "sparkscore " in line else []
+        if words[:1] == ["sparkscore"]:
+            ends = [position for position, word in enumerate(words) if word in SHELL_ENDS]
+            yield words[1 : min(ends, default=len(words))]
+
+
+COMMANDS = [
+    (block, command)
+    for block in BLOCKS
+    if block.language == ""
+    for command in iter_commands(block.text)
+]
+
+
+def parse_command(arguments: list[str]) -> dict[str, Any]:
+    """What the command line's own parser makes of them; leaves like it for wrong ones."""
+    command: Any = typer.main.get_command(app)
+    left = repeat_flags(arguments)
+    while hasattr(command, "commands"):
+        command = command.commands[left.pop(0)]
+    parameters: dict[str, Any] = command.make_context("sparkscore", left).params
+    return parameters
+
+
+def test_keys__table_is_up_to_date() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    assert page == render_page(page), "run: python docs/make_tables.py"
+    assert "| `settings.mini_batch_size` | `mini_batch_size` |" in page
+
+
+@pytest.mark.parametrize("block", YAML_BLOCKS, ids=name_block)
+def test_yaml__loads(block: Block, tmp_path: Path) -> None:
+    content = yaml.safe_load(block.text)
+    file = tmp_path / "deployment.yml"
+    missing = {} if "name" in content else {**REQUIRED, **content}
+    file.write_text(yaml.safe_dump(missing) if missing else block.text)
+    assert load_deployment(file, overrides=(), flags={}).spec.endpoint_name
+
+
+@pytest.mark.parametrize(
+    "file", sorted((ROOT / "conf").rglob("deployment*.yml")), ids=relative_name
+)
+def test_example__loads(file: Path) -> None:
+    spec = load_deployment(file, overrides=(), flags={}).spec
+    if spec.code_configuration is not None:
+        code = file.parent / spec.code_configuration.code
+        assert (code / spec.code_configuration.scoring_script).is_file()
+
+
+@pytest.mark.parametrize(("block", "command"), COMMANDS)
+def test_command__parses(block: Block, command: list[str]) -> None:
+    assert "--help" not in command
+    assert parse_command(command) is not None
+
+
+def test_command__wrong_one_is_noticed() -> None:
+    with pytest.raises(Exception, match="No such option"):
+        parse_command(["batch-deployment", "run", "--file", "a.yml", "--input", "b", "--no-such"])
+    with pytest.raises(KeyError):
+        parse_command(["batch-deployment", "walk"])
+
+
+def test_command__blocks_are_found() -> None:
+    commands = {" ".join(command[:2]) for _, command in COMMANDS}
+    assert {"batch-deployment run", "batch-deployment compile"} <= commands
+    assert len(YAML_BLOCKS) > 5
+    assert len(PYTHON_BLOCKS) > 2
+
+
+@pytest.mark.parametrize("block", PYTHON_BLOCKS, ids=name_block)
+def test_python__compiles_and_imports_what_is_there(block: Block) -> None:
+    tree = ast.parse(block.text, filename=name_block(block))
+    compile(tree, name_block(block), "exec")
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("sparkscore"):
+            module = importlib.import_module(str(node.module))
+            assert [name.name for name in node.names if not hasattr(module, name.name)] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative_name)
+def test_links__lead_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    local = [target for target in targets if "://" not in target]
+    assert [target for target in local if not (page.parent / target).exists()] == []
+
+
+def test_named_tests__exist() -> None:
+    sources = "".join(path.read_text(encoding="utf-8") for path in module_paths(ROOT / "tests"))
+    defined = set(re.findall(r"^def (test_\w+)\(", sources, re.MULTILINE))
+    named = {
+        name
+        for page in PAGES
+        for name in re.findall(r"`(test_\w+__\w+)`", page.read_text(encoding="utf-8"))
+        if name != "test_<subject>__<condition>"
+    }
+    assert len(named) > 15
+    assert named - defined == set()
+
+
+def test_named_conditions_and_variables__exist() -> None:
+    sources = "".join(path.read_text(encoding="utf-8") for path in module_paths())
+    elsewhere = {"JAVA_HOME", "PYSPARK_PYTHON", "MLFLOW_TRACKING_URI"}
+    named = {
+        name
+        for page in PAGES
+        for name in re.findall(r"\b[A-Z]+(?:_[A-Z]+)+\b", page.read_text(encoding="utf-8"))
+    }
+    assert {"SCRIPT_RAISED", "AZUREML_MODEL_DIR"} <= named
+    assert {name for name in named - elsewhere if name not in sources} == set()
+
+
+def test_summary__every_field_is_explained() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = readme.partition("`summary.json`:\n")[2].partition("\n\nA command ends")[0]
+    explained = re.findall(r"`(\w+)`", "".join(re.findall(r"^\|([^|]*)\|", section, re.MULTILINE)))
+    assert explained == [field.name for field in dataclasses.fields(SummaryMessage)]
+    assert {"heartbeat_at"} <= {field.name for field in dataclasses.fields(StatusMessage)}
+
+
+def find_quick_start() -> tuple[Block, Block]:
+    """The deployment and the script of README's quick start."""
+    blocks = [block for block in iter_blocks(ROOT / "README.md") if block.language]
+    assert [block.language for block in blocks[:2]] == ["yaml", "python"]
+    return blocks[0], blocks[1]
+
+
+@pytest.fixture
+def quick_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """README's quick start as files, made by its own lines."""
+    deployment, script = find_quick_start()
+    for name in ("model", "code", "texts"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "deployment.yml").write_text(deployment.text)
+    (tmp_path / "code" / "score.py").write_text(script.text)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for text, file in re.findall(r"^echo '(.*)' > (\S+)$", readme, re.MULTILINE):
+        (tmp_path / file).write_text(text + "\n")
+    (tmp_path / "texts" / "c.txt").write_bytes(b"\xff\xfe")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_quick_start__is_short() -> None:
+    deployment, script = find_quick_start()
+    assert (deployment.text + script.text).count("\n") <= QUICK_START_LINES
+
+
+def test_quick_start__can_be_planned(quick_start: Path) -> None:
+    planned = plan_run(RunOptions(file=Path("deployment.yml"), input="texts"))
+    assert (planned.explanation.inputs, planned.explanation.mini_batches) == (3, 2)
+    assert sorted(os.listdir(quick_start)) == ["code", "deployment.yml", "model", "texts"]
+
+
+def test_quick_start__scores_what_it_shows(
+    quick_start: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AZUREML_MODEL_DIR", str(quick_start))
+    script = runpy.run_path("code/score.py")
+    script["init"]()
+    results = script["run"](["texts/a.txt", "texts/b.txt"])
+    rows = "".join(f"{result['file']},{result['mood']}\n" for result in results)
+    assert f"```\nfile,mood\n{rows}```\n" in (ROOT / "README.md").read_text(encoding="utf-8")
+    with pytest.raises(UnicodeDecodeError):
+        script["run"](["texts/c.txt"])
