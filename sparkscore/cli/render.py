@@ -43,7 +43,6 @@ def render_summary(summary: SummaryMessage, *, job_folder: str) -> str:
         ("job folder", job_folder),
     ]
     lines = [f"{name:<13}{text}" for name, text in rows if text]
-    lines += [f"{'warning':<13}{_on_one_line(warning)}" for warning in summary.warnings]
     return "\n".join(lines + _render_errors(summary))
 
 

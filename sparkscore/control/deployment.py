@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sparkscore.control.model import Model, find_model, refuse_asset
+from sparkscore.control.model import LocalModel, Model, find_model, has_signature, refuse_asset
 from sparkscore.control.options import RunOptions
 from sparkscore.control.scoring_script import check_scoring_script
 from sparkscore.errors import InvalidFieldError, UnresolvedReferenceError
@@ -60,7 +60,7 @@ def prepare_deployment(options: RunOptions) -> PreparedDeployment:
         code_folder=code_folder,
         scoring_script=scoring_script,
         spark_conf=conf,
-        warnings=_warnings(spec),
+        warnings=_warnings(spec, model=model, has_script=scoring_script is not None),
     )
 
 
@@ -119,13 +119,21 @@ def _placing(loaded: LoadedDeployment, key: str) -> Iterator[None]:
         ) from error
 
 
-def _warnings(spec: DeploymentSpec) -> tuple[str, ...]:
-    if spec.environment is None:
-        return ()
+def _warnings(spec: DeploymentSpec, *, model: Model, has_script: bool) -> tuple[str, ...]:
+    found = []
+    if spec.environment is not None:
+        found.append(_environment_warning(spec))
+    if not has_script and isinstance(model, LocalModel) and not has_signature(model.path):
+        found.append(
+            "warning: the model has no signature: its columns pass as they are read, unchecked"
+        )
+    return tuple(found)
+
+
+def _environment_warning(spec: DeploymentSpec) -> str:
     image = spec.environment.image if isinstance(spec.environment, EnvironmentSpec) else None
     container = f" and image {image} starts no container" if image else ""
-    warning = (
+    return (
         "warning: the environment is recorded, not built: scripts run in sparkscore's own Python "
         f"{platform.python_version()} with the packages installed there{container}"
     )
-    return (warning,)

@@ -67,6 +67,7 @@ def build_launch(
         checkpoint_interval_seconds=settings.checkpoint_interval,
         keep_staging=settings.keep_staging,
         settings=deployment.spec.record(),
+        warnings=deployment.warnings,
     )
 
 

@@ -119,6 +119,12 @@ def check_pyfunc(model: Path) -> None:
         )
 
 
+def has_signature(model: Path) -> bool:
+    """Whether an MLflow model says which columns it takes; True for what is no MLflow model."""
+    description = model / "MLmodel"
+    return not description.is_file() or "signature" in read_document(description).members
+
+
 def _read_flavours(description: Path) -> list[str]:
     flavours = read_document(description).members.get("flavors")
     return [] if flavours is None else list(flavours.members)

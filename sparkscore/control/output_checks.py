@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 from sparkscore.errors import (
@@ -45,9 +44,13 @@ def check_output(output: OutputMessage, *, job_folder: Path) -> None:
         return
     path = find_local_path(output.path)
     if path is None:
-        check_output_uri(output, exists=_exists_in_store)
-    else:
-        check_output_folder(output, path=Path(path), job_folder=job_folder)
+        raise OutputNotWritableError(
+            f"output path {output.path} is not a local folder, and results go to local folders or "
+            "catalog tables only: give a local --output-path, or output_table",
+            condition="OUTPUT_NOT_SUPPORTED",
+            path=output.path,
+        )
+    check_output_folder(output, path=Path(path), job_folder=job_folder)
 
 
 def check_output_folder(output: OutputMessage, *, path: Path, job_folder: Path) -> None:
@@ -136,26 +139,3 @@ def _nearest_ancestor(path: Path) -> Path:
         if os.path.lexists(ancestor):
             return ancestor
     return Path(path.anchor)
-
-
-def check_output_uri(output: OutputMessage, *, exists: Callable[[str], bool]) -> None:
-    """The same for an output in a store; ``exists`` asks it."""
-    target = output.path.rstrip("/") + ("/" + output.file_name if output.file_name else "")
-    try:
-        present = exists(target)
-    except Exception as error:
-        raise OutputNotWritableError(
-            f"output path {output.path} cannot be reached: {str(error) or type(error).__name__}; "
-            "check the URI and the credentials",
-            condition="OUTPUT_NOT_REACHABLE",
-            path=output.path,
-        ) from error
-    if present:
-        raise output_exists(target)
-
-
-def _exists_in_store(uri: str) -> bool:
-    import fsspec
-
-    store, path = fsspec.core.url_to_fs(uri)
-    return bool(store.exists(path))

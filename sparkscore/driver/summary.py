@@ -75,6 +75,7 @@ def make_summary(launch: LaunchMessage, end: JobEnd, account: JobAccount | None)
         errors=tuple(reason.render() for reason in reasons),
         seconds={name: round(end.seconds.get(name, 0.0), 3) for name in _PHASES},
         versions={**_versions(), **end.versions},
+        warnings=launch.warnings,
         deployment=launch.settings,
     )
 

@@ -76,7 +76,7 @@ class ScoringMessage:
 
 @dataclass(frozen=True)
 class LaunchMessage:
-    """One scoring job. ``settings`` is the resolved deployment, for the record only.
+    """One scoring job. ``settings`` and ``warnings`` are for the record only.
 
     ``instance_count`` and ``max_concurrency_per_instance`` are None where the deployment does not
     give them. ``master`` is Spark's master URL, None for local mode.
@@ -95,3 +95,4 @@ class LaunchMessage:
     checkpoint_interval_seconds: int = 600
     keep_staging: bool = False
     settings: dict[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()

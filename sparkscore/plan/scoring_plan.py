@@ -215,7 +215,7 @@ def write_plan(plan: ScoringPlan, job_folder: str) -> None:
     )
     if _find_content(job_folder, HEADER_NAME) is not None:
         raise AlreadyExistsError(
-            f"{job_folder} holds a plan already: resume that job, or choose another job folder",
+            f"{job_folder} holds a plan already: a job needs a folder of its own, choose another",
             condition="PLAN_EXISTS",
             job_folder=job_folder,
         )

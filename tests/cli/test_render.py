@@ -63,7 +63,6 @@ def test_render_summary__of_a_failed_job() -> None:
         "mini-batches 200: 150 succeeded, 2 failed, 6 retries",
         "seconds      start 1.2, total 61.0",
         "job folder   /jobs/nightly",
-        "warning      no signature",
         "errors       1,000 x C1: a b (1.png)",
         "errors       2,000 x C2: a b (2.png)",
         "errors       3,000 x C3: a b (3.png)",

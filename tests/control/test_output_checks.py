@@ -10,7 +10,6 @@ from sparkscore.control.output_checks import (
     check_job_folder,
     check_job_folder_outside_input,
     check_output,
-    check_output_uri,
 )
 from sparkscore.errors import AlreadyExistsError, OutputNotWritableError, PlanError
 from sparkscore.messages.launch import OutputMessage
@@ -103,25 +102,10 @@ def test_check_output__table_is_left_to_the_driver(tmp_path: Path) -> None:
     check_output(output, job_folder=tmp_path.parent / "job")
 
 
-def test_check_output__in_a_store() -> None:
-    import fsspec
-
-    store = fsspec.filesystem("memory")
-    output = make_output("memory://sparkscore-output-checks/out")
-    check_output(output, job_folder=Path("job"))
-    store.pipe("/sparkscore-output-checks/out/predictions.csv", b"x")
-    with pytest.raises(AlreadyExistsError):
-        check_output(output, job_folder=Path("job"))
-    store.rm("/sparkscore-output-checks", recursive=True)
-
-
-def test_check_output_uri__store_out_of_reach() -> None:
-    def exists(_: str) -> bool:
-        raise ConnectionError("no route to host")
-
+def test_check_output__in_a_store_is_refused() -> None:
     with pytest.raises(OutputNotWritableError) as caught:
-        check_output_uri(make_output("s3://bucket/out"), exists=exists)
-    assert caught.value.condition == "OUTPUT_NOT_REACHABLE"
+        check_output(make_output("s3://bucket/out"), job_folder=Path("job"))
+    assert caught.value.condition == "OUTPUT_NOT_SUPPORTED"
 
 
 def test_check_job_folder__exists(tmp_path: Path) -> None:
