@@ -135,7 +135,7 @@ class _CsvLines:
     def __init__(self, path: Path, header: tuple[str, ...], *, always: bool = False) -> None:
         self._path, self._header = path, header
         self._file: IO[str] | None = None
-        self._open() if always else None
+        self._open() if always else path.unlink(missing_ok=True)
 
     def _open(self) -> None:
         self._file = open(self._path, "w", encoding="utf-8", newline="")  # noqa: SIM115

@@ -36,9 +36,10 @@ class JobFolder:
         self.result_schema = self.path / "plan" / "result_schema.arrow"
 
     def make(self) -> None:
-        """Make the folders that the driver writes to."""
+        """Make the folders that the driver writes to; an earlier run's summary goes."""
         for folder in (self.plan, self.staging, self.logs, self.ledger.parent):
             folder.mkdir(parents=True, exist_ok=True)
+        self.summary.unlink(missing_ok=True)
 
     def wave(self, number: int) -> Path:
         """The staging folder of a wave, counted from 0."""

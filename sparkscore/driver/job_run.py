@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pyarrow as pa
@@ -25,7 +25,7 @@ from sparkscore.driver.publishing import publish_output
 from sparkscore.driver.scoring import ScoringRun
 from sparkscore.driver.summary import JobEnd, make_summary
 from sparkscore.driver.wave import WaveTemplate
-from sparkscore.errors import NoSuccessfulInputError, SparkscoreError
+from sparkscore.errors import CanceledError, NoSuccessfulInputError, SparkscoreError
 from sparkscore.executor.result_schema import arrow_schema
 from sparkscore.executor.task import TaskContext
 from sparkscore.listing import Listing, list_inputs
@@ -39,7 +39,7 @@ def run(spark: SparkSession, launch: LaunchMessage) -> SummaryMessage:
     """Score a job in ``spark``, a running session, and leave the session running.
 
     Blocks until the job has ended. What ends a job is told in the summary's ``status`` and
-    ``error``; nothing is raised for it.
+    ``error``; nothing is raised for it but KeyboardInterrupt, once the job is canceled.
     """
     return JobRun(launch).run(lambda: spark)
 
@@ -59,13 +59,18 @@ class JobRun:
         """Run the job in the session that ``open_session`` gives."""
         self._folder.make()
         self._progress.start()
-        with self._phase("total"):
-            try:
+        try:
+            with self._phase("total"):
                 self._run(open_session)
-            except Exception as cause:
-                self._end.error = explain_failure(cause, doing="the job")
-                if not isinstance(cause, SparkscoreError):
+        except Exception as cause:
+            self._end.error = explain_failure(cause, doing="the job")
+            if not isinstance(cause, SparkscoreError):
+                with suppress(OSError):
                     self._progress.event("error", text=repr(cause))
+        except BaseException:
+            self._end.error = CanceledError("the job was interrupted", condition="INTERRUPTED")
+            self._write_end()
+            raise
         return self._write_end()
 
     def _run(self, open_session: Callable[[], SparkSession]) -> None:
@@ -82,6 +87,7 @@ class JobRun:
             scoring.run()
         self._progress.enter(FINALIZING)
         self._check_successes(plan, account)
+        account.close()
         self.cancellation.check()
         with self._phase("publish"):
             published = publish_output(
@@ -153,7 +159,8 @@ class JobRun:
 
     def _write_end(self) -> SummaryMessage:
         if self._account is not None:
-            self._account.close()
+            with suppress(OSError):
+                self._account.close()
         summary = make_summary(self.launch, self._end, self._account)
         self._progress.end()
         self._folder.write_summary(summary)

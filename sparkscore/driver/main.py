@@ -11,6 +11,8 @@ import signal
 import sys
 from pathlib import Path
 
+from pyspark.sql import SparkSession
+
 from sparkscore.driver.job_folder import JobFolder, read_launch
 from sparkscore.driver.job_run import JobRun
 from sparkscore.driver.session import open_session, stop_session
@@ -35,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     job = JobRun(launch)
     _stop_on_signals(job)
     try:
-        return exit_code(job.run(lambda: open_session(launch)))
+        return exit_code(job.run(lambda: _open_session(job)))
     finally:
         stop_session()
         JobFolder(launch.job_folder).remove_scratch()
@@ -44,6 +46,14 @@ def main(arguments: list[str] | None = None) -> int:
 def exit_code(summary: SummaryMessage) -> int:
     """The exit code that an ended job gives its process."""
     return int(summary.error["exit_code"]) if summary.error is not None else 0
+
+
+def _open_session(job: JobRun) -> SparkSession:
+    """The job's session; PySpark sets a handler of its own for SIGINT, which is taken back."""
+    try:
+        return open_session(job.launch)
+    finally:
+        _stop_on_signals(job)
 
 
 def _stop_on_signals(job: JobRun) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from typing import Any
@@ -71,7 +72,8 @@ class Progress:
     def _beat(self) -> None:
         while not self._ended.wait(HEARTBEAT_SECONDS):
             if self._status not in TERMINAL:
-                self._write()
+                with contextlib.suppress(OSError):
+                    self._write()
 
     def _write(self) -> None:
         with self._lock:

@@ -209,6 +209,7 @@ class ScoringRun:
             wave.join(max(0.0, deadline - time.monotonic()))
             wave.poll()
             self._account.add(wave.finished[key] for key in sorted(wave.finished))
+            wave.release()
         self._in_flight.clear()
 
 

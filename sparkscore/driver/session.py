@@ -38,9 +38,9 @@ def open_session(launch: LaunchMessage) -> SparkSession:
 
 def stop_session() -> None:
     """Stop the session of this process, if there is one."""
-    session = SparkSession.getActiveSession()
-    if session is not None:
-        with contextlib.suppress(Exception):
+    with contextlib.suppress(Exception):
+        session = SparkSession.getActiveSession()
+        if session is not None:
             session.stop()
 
 

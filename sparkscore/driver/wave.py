@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import Mapping, Sequence
@@ -70,28 +71,30 @@ class Wave:
 
     def poll(self) -> list[MiniBatchOutcome]:
         """Outcomes that have arrived since the last poll; a live signal, not the record."""
-        arrived = [
-            (key, text)
-            for key, text in list(self._accumulator.value.items())
-            if key not in self.finished
-        ]
-        fresh = [codec.from_json(MiniBatchOutcome, text, where="outcome") for _, text in arrived]
+        arrived = self._accumulator.value
+        if len(arrived) == len(self.finished):
+            return []
+        texts = list(arrived.values())[len(self.finished) :]
+        fresh = [codec.from_json(MiniBatchOutcome, text, where="outcome") for text in texts]
         for outcome in fresh:
             self.finished[outcome.mini_batch_id] = outcome
             self.counts.add(outcome)
         return fresh
 
     def cancel(self) -> None:
-        """Ask Spark to end the job; it is over within seconds."""
-        self._spark.sparkContext.cancelJobGroup(self._group)
+        """Ask Spark to end the job; it is over within seconds, at once where Spark is gone."""
+        with contextlib.suppress(Exception):
+            self._spark.sparkContext.cancelJobGroup(self._group)
 
     def join(self, timeout_seconds: float) -> None:
         """Wait for the end."""
         self._over.wait(timeout_seconds)
 
     def release(self) -> None:
-        """Free what Spark keeps for the wave."""
-        self._broadcast.unpersist()
+        """Free what Spark keeps for the wave; PySpark never forgets an accumulator."""
+        self._accumulator.value = {}
+        with contextlib.suppress(Exception):
+            self._broadcast.destroy()
 
     def _run(self) -> None:
         try:

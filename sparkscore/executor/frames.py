@@ -15,6 +15,7 @@ from typing import Any
 PREFIX = struct.Struct("<IQ")
 MAX_HEADER_BYTES = 256 * 1024 * 1024
 MAX_PART_BYTES = 1024 * 1024 * 1024
+MAX_PART_COUNT = 65_536
 
 
 class FrameError(Exception):
@@ -44,7 +45,7 @@ def decode_header(text: bytes, *, parts_bytes: int) -> dict[str, Any]:
         valid = all(type(part) is int and 0 <= part <= MAX_PART_BYTES for part in parts)
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise FrameError(f"an unreadable header: {error}") from error
-    if not valid or sum(parts) != parts_bytes:
+    if not valid or len(parts) > MAX_PART_COUNT or sum(parts) != parts_bytes:
         raise FrameError("parts that do not add up")
     return header  # type: ignore[no-any-return]
 

@@ -41,8 +41,13 @@ class InlineHost:
         if self._host is None:
             self.start()
         assert self._host is not None
-        with _TimeLimit(timeout_seconds) as limit:
-            answer, parts = self._host.answer(header)
+        limit = _TimeLimit(timeout_seconds)
+        try:
+            with limit:
+                answer, parts = self._host.answer(header)
+        except TimeoutError as error:
+            limit.end()
+            raise HostTimeoutError from error
         if limit.passed:
             raise HostTimeoutError
         return Reply(answer, [bytearray(part) for part in parts])
@@ -73,6 +78,10 @@ class _TimeLimit:
         return self
 
     def __exit__(self, *exception: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Put the signal's handler back; again where the alarm rang in the middle of it."""
         if self._usable:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, self._previous)

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+from sparkscore.executor.attempt_folders import remove_tree
+
 DIRECT = "direct"
 FETCH = "fetch"
 _FETCH_THREADS = 8
@@ -54,7 +56,12 @@ class InputStage:
             future = self._pending.pop(path, None)
             if future is not None and not future.cancel():
                 future.exception()
-            _remove(os.path.join(self.root, path))
+            if _is_plain(path):
+                remove_tree(os.path.join(self.root, path))
+
+    def clear(self) -> None:
+        """Remove what was fetched ahead for mini-batches that are left to another task."""
+        self.release(tuple(self._pending))
 
     def close(self) -> None:
         """Remove everything that was fetched."""
@@ -69,6 +76,8 @@ class InputStage:
             raise InputError(f"{path} could not be fetched from {self._source}: {error}") from error
 
     def _fetch(self, path: str) -> None:
+        if not _is_plain(path):
+            raise ValueError("its name is no relative path; rename it")
         target = os.path.join(self.root, path)
         os.makedirs(os.path.dirname(target), exist_ok=True)
         filesystem, source = _open_source(self._source)
@@ -83,8 +92,6 @@ def _open_source(uri: str) -> tuple[Any, str]:
     return filesystem, str(path)
 
 
-def _remove(path: str) -> None:
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        return
+def _is_plain(path: str) -> bool:
+    """Whether a name in a store (``a//b`` and ``../a`` are some) stays below a local folder."""
+    return all(part not in ("", ".", "..") for part in path.split("/"))

@@ -28,6 +28,8 @@ ACCOUNT_KEY = "sparkscore"
 
 PART_BYTES = 8 * 1024 * 1024
 MAX_ROW_BYTES = 512 * 1024 * 1024
+MAX_BAD_ROWS = 100_000
+"""How many rows one call may leave out: each has a line in the account."""
 
 _ROWS_KEY = b"sparkscore.rows"
 _WIDE_INTEGERS = (pa.int64(), pa.uint64())
@@ -92,10 +94,17 @@ def _results(table: Any, count: int, account: Any) -> Results:
 
 def _read_account(account: Any) -> tuple[int | None, list[dict[str, Any]]]:
     content = account if isinstance(account, dict) else json.loads(account)
-    inputs = content.get("inputs")
+    inputs, left_out = content.get("inputs"), content.get("bad_rows", ())
+    if len(left_out) > MAX_BAD_ROWS:
+        raise InvalidScoringResultError(
+            f"{len(left_out)} rows were skipped (on_bad_row) in one mini-batch, {MAX_BAD_ROWS} can "
+            "be listed: correct the file, or split it",
+            condition="TOO_MANY_BAD_ROWS",
+            count=len(left_out),
+        )
     bad_rows = [
         {"file": str(row["file"]), "row": int(row["row"]), "message": str(row["message"])}
-        for row in content.get("bad_rows", ())
+        for row in left_out
     ]
     return (None if inputs is None else int(inputs)), bad_rows
 

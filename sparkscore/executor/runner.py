@@ -340,9 +340,7 @@ def _failed_inputs(paths: Sequence[str], error: ScoringFailure | None) -> list[F
     return [FailedInput(path, condition, message) for path in paths]
 
 
-def _short_result(
-    paths: Sequence[str], count: int, missing: list[int] | None
-) -> list[FailedInput]:
+def _short_result(paths: Sequence[str], count: int, missing: list[int] | None) -> list[FailedInput]:
     """One line an input where the rows tell which are missing, else one for all of them."""
     message = f"run() returned {len(paths) - count} results for {len(paths)} inputs"
     if missing is not None and len(missing) == count:

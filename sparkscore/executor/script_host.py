@@ -102,22 +102,22 @@ class ScriptHost:
         return self._host is not None
 
     def open(self) -> None:
-        """Start the guard; it goes on loading while this returns."""
-        if self._guard is None:
+        """Start the guard; it goes on loading while this returns. ``start`` tells if it cannot."""
+        with contextlib.suppress(_GuardLostError):
             self._open_guard()
 
     def start(self) -> int:
         """Start a new host and return its process id."""
         for attempt in (1, 2):
-            self.open()
             try:
+                self._open_guard()
                 self._order(b"S")
                 self._host = int(self._status(_GUARD_START_SECONDS)["started"])
                 return self._host
             except (_GuardLostError, KeyError, TypeError, ValueError) as error:
                 self._drop_guard()
                 if attempt == 2:
-                    raise HostCrashedError(f"no script host could be started: {error}") from error
+                    raise HostCrashedError(_not_started(error)) from error
         raise AssertionError("unreachable")
 
     def ask(self, header: dict[str, Any], *, timeout_seconds: float) -> Reply:
@@ -173,6 +173,8 @@ class ScriptHost:
         self._guard = self._host = None
 
     def _open_guard(self) -> None:
+        if self._guard is not None:
+            return
         request, self._request = os.pipe()
         self._reply, reply = os.pipe()
         control, self._control = os.pipe()
@@ -181,8 +183,24 @@ class ScriptHost:
         for descriptor in (self._request, self._reply):
             _enlarge(descriptor)
             os.set_blocking(descriptor, False)
+        try:
+            self._guard = self._start_guard(theirs)
+        except OSError as error:
+            for descriptor in self._descriptors:
+                os.close(descriptor)
+            raise _GuardLostError(f"its guard does not start: {error}") from error
+        finally:
+            for descriptor in theirs:
+                os.close(descriptor)
+        self._status_text = b""
+
+    @property
+    def _descriptors(self) -> tuple[int, ...]:
+        return self._request, self._reply, self._control, self._status_pipe
+
+    def _start_guard(self, theirs: tuple[int, ...]) -> subprocess.Popen[bytes]:
         with open(self._launch.stdout, "ab") as out, open(self._launch.stderr, "ab") as err:
-            self._guard = subprocess.Popen(
+            return subprocess.Popen(
                 [self._launch.python, "-c", _guard_code(), *map(str, theirs), str(os.getpid())],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
@@ -192,17 +210,16 @@ class ScriptHost:
                 pass_fds=theirs,
                 start_new_session=True,
             )
-        for descriptor in theirs:
-            os.close(descriptor)
-        self._status_text = b""
 
     def _drop_guard(self) -> None:
         """Forget a guard that is dead or does not answer, and kill what it left."""
+        if self._guard is None:
+            return
         if self._host is not None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._host, signal.SIGKILL)
         self._kill_guard()
-        for descriptor in (self._request, self._reply, self._control, self._status_pipe):
+        for descriptor in self._descriptors:
             os.close(descriptor)
         self._guard = self._host = None
 
@@ -267,8 +284,12 @@ class ScriptHost:
                 ready = self._wait_for(self._request, select.POLLOUT, deadline)
                 if not ready:
                     raise HostCrashedError(self._death())
-                with contextlib.suppress(BlockingIOError, BrokenPipeError):
+                try:
                     view = view[os.write(self._request, view) :]
+                except BlockingIOError:
+                    continue
+                except BrokenPipeError as error:
+                    raise _GuardLostError("its guard is gone") from error
 
     def _receive(self, deadline: float) -> Reply:
         while True:
@@ -339,6 +360,10 @@ def render_death(code: Any) -> str:
 def crash_failure(error: HostCrashedError) -> ScoringFailure:
     """The failure of an attempt whose host crashed."""
     return ScoringFailure("SCRIPT_CRASHED", str(error))
+
+
+def _not_started(error: Exception) -> str:
+    return f"no script host could be started: {error} (its output is in the job's logs/user/stderr)"
 
 
 def _enlarge(descriptor: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from dataclasses import dataclass
@@ -41,11 +42,12 @@ def open_script_log(folder: str) -> ScriptLog:
 
 
 def _cut(path: str) -> None:
-    """Truncating works while the script writes: its descriptors append."""
-    try:
+    """Truncating works while the script writes: its descriptors append.
+
+    What the script did to its log files (removed them, say) is its own business.
+    """
+    with contextlib.suppress(OSError):
         if os.path.getsize(path) > MAX_LOG_BYTES + len(_NOTE):
             os.truncate(path, MAX_LOG_BYTES)
             with open(path, "ab") as log:
                 log.write(_NOTE)
-    except FileNotFoundError:
-        return

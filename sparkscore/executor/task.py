@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
@@ -113,9 +114,10 @@ class WorkerSession:
         return ScriptHost(launch, on_wait=log.cut)
 
     def close(self) -> None:
-        """End the host and remove what was fetched."""
+        """End the host; remove what was fetched and what the script left where it ran."""
         self.runner.close()
         self.inputs.close()
+        shutil.rmtree(self._scratch, ignore_errors=True)
 
 
 _SESSIONS: dict[tuple[str, str, str], WorkerSession] = {}
@@ -164,6 +166,7 @@ def score_task(context: TaskContext, task: str) -> Iterator[pa.RecordBatch]:
         if limit.passed_by(scored.outcome) or time.monotonic() > stop_at:
             break
     yield from writer.flush()
+    session.inputs.clear()
     context.finished.add(finished)
 
 

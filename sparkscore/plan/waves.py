@@ -43,6 +43,7 @@ class TaskRange:
 class WaveLimits:
     """How long tasks and waves may last, and how many tasks and mini-batches they may hold.
 
+    The driver holds the outcomes of a wave, some kilobytes a mini-batch, until it is committed.
     A task of one mini-batch may last longer, and a wave has a task for every slot, whatever the
     limits say.
     """
@@ -54,6 +55,7 @@ class WaveLimits:
     max_task_seconds: float = 10.0
     max_task_mini_batch_count: int = 4_000
     max_wave_task_count: int = 10_000
+    max_wave_mini_batch_count: int = 100_000
 
 
 def plan_wave(
@@ -153,14 +155,16 @@ class _Pace:
         pieces: list[_Piece] = []
         room = self._get_wave_weight(wave_number)
         slots_left = self.slots
+        count_left = max(self.limits.max_wave_mini_batch_count, self.slots)
         for ids in pending:
             stop = self._find_stop(ids.start, room)
-            stop = min(max(stop, ids.start + slots_left), ids.stop)
+            stop = min(max(stop, ids.start + slots_left), ids.start + count_left, ids.stop)
             if stop <= ids.start or len(pieces) == self._max_task_count:
                 break
             pieces.append(self._get_piece(ids.start, stop))
             room -= self._get_weight(ids.start, stop)
             slots_left = max(0, slots_left - (stop - ids.start))
+            count_left -= stop - ids.start
         return pieces
 
     def cut_tasks(self, pieces: Sequence[_Piece]) -> list[TaskRange]:

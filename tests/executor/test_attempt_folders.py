@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from sparkscore.executor.attempt_folders import AttemptFolders
 
 
@@ -37,3 +39,33 @@ def test_attempt_folders__discard_keeps_the_folders_made_by_init(tmp_path: Path)
 
 def test_attempt_folders__two_workers_never_share(tmp_path: Path) -> None:
     assert AttemptFolders(str(tmp_path)).current != AttemptFolders(str(tmp_path)).current
+
+
+DAMAGES = {
+    "removed": lambda path: path.rmdir(),
+    "replaced by a file": lambda path: (path.rmdir(), path.write_text("x")),
+    "replaced by a link": lambda path: (path.rmdir(), path.symlink_to(path.parents[2])),
+    "replaced by a broken link": lambda path: (path.rmdir(), path.symlink_to("nowhere")),
+}
+
+
+@pytest.mark.parametrize("succeeds", [True, False])
+@pytest.mark.parametrize("name", DAMAGES)
+def test_attempt_folders__are_there_again_whatever_a_script_did_to_them(
+    tmp_path: Path, name: str, succeeds: bool
+) -> None:
+    outside = tmp_path / "outside.txt"
+    outside.write_text("stays")
+    folders = AttemptFolders(str(tmp_path / "files"))
+    made = folders.begin()
+    DAMAGES[name](Path(folders.current))
+    if succeeds:
+        assert folders.keep(made, 1) is None
+    else:
+        folders.discard(made)
+    made = folders.begin()
+    Path(folders.current, "next.txt").write_text("next")
+    kept = folders.keep(made, 2)
+    assert kept is not None
+    assert os.listdir(kept) == ["next.txt"]
+    assert outside.read_text() == "stays"

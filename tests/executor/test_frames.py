@@ -48,6 +48,12 @@ def test_frames__header_of_absurd_length_is_refused() -> None:
         frames.decode_prefix(b"x" * frames.PREFIX.size)
 
 
+def test_frames__parts_without_end_are_refused() -> None:
+    text = b'{"parts": [%s0]}' % (b"0," * frames.MAX_PART_COUNT)
+    with pytest.raises(frames.FrameError):
+        frames.decode_header(text, parts_bytes=0)
+
+
 def test_frames__reader_sees_the_end_of_a_pipe_as_none() -> None:
     reading, writing = os.pipe()
     frames.write_all(writing, frames.encode({"type": "init"}))

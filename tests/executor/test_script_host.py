@@ -15,6 +15,7 @@ import pytest
 
 from sparkscore.executor.script_host import (
     HostCrashedError,
+    HostLaunch,
     HostTimeoutError,
     ScriptHost,
     render_death,
@@ -71,6 +72,32 @@ def test_script_host__killed_guard_is_replaced(script_host: ScriptHost, tmp_path
     assert second != first
     assert ask_init(script_host, tmp_path, ECHO)["ok"]
     assert not is_alive(first)
+
+
+def test_script_host__guard_that_died_with_its_host_is_noticed(
+    script_host: ScriptHost, tmp_path: Path
+) -> None:
+    host = script_host.start()
+    ask_init(script_host, tmp_path, ECHO)
+    guard = guard_of(host)
+    guard.kill()
+    deadline = time.monotonic() + 10
+    while is_alive(guard.pid) or is_alive(host):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    with pytest.raises(HostCrashedError, match="guard"):
+        ask_run(script_host)
+
+
+def test_script_host__that_cannot_start_says_so_and_leaks_no_descriptor(tmp_path: Path) -> None:
+    logs = (str(tmp_path / "out"), str(tmp_path / "err"))
+    host = ScriptHost(HostLaunch({}, str(tmp_path / "gone"), *logs))
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        with pytest.raises(HostCrashedError, match="gone"):
+            host.start()
+    assert len(os.listdir("/proc/self/fd")) == before
+    host.close()
 
 
 def test_script_host__stopped_host_is_killed_at_its_deadline(

@@ -183,6 +183,17 @@ def test_waves__fast_mini_batches_are_bounded_by_count():
     assert max(len(task.mini_batch_ids) for task in tasks) <= 4_000
 
 
+def test_waves__hold_no_more_mini_batches_than_the_driver_can():
+    plan = make_plan([1] * 1000)
+    limits = WaveLimits(max_wave_mini_batch_count=100)
+    pending = [range(100, 130), range(140, 1000)]
+    wave = plan_wave(plan, pending, seconds_per_weight=1e-6, slots=2, wave_number=9, limits=limits)
+    assert list_ids(wave) == [*range(100, 130), *range(140, 210)]
+    limits = WaveLimits(max_wave_mini_batch_count=1)
+    wave = plan_wave(plan, pending, seconds_per_weight=1e-6, slots=4, wave_number=9, limits=limits)
+    assert len(list_ids(wave)) == 4
+
+
 def test_waves__speed_of_zero_is_a_speed():
     plan = make_plan([0] * 20)
     tasks = plan_wave(plan, [range(8, 20)], seconds_per_weight=0.0, slots=2, wave_number=1)
