@@ -1,18 +1,20 @@
 """The guard: a small trusted process between a Python worker and the user's code. Guard process.
 
 It preloads pandas and pyarrow, forks the script host, reports its death, and kills the host with
-everything it started: when told to, when the host dies, and when the worker is gone. It must not
-ask for a parent-death signal itself: dying together with the worker it would leave the host's
-descendants alive.
+everything it started: when told to, when the host dies, and when the worker is gone. It serves all
+jobs of its worker, one host at a time, and runs no user code itself. It must not ask for a
+parent-death signal: dying together with the worker it would leave the host's descendants alive.
 
-Started as ``guard.main(request_fd reply_fd control_fd status_fd parent_pid)``. On control ``S``
-starts a host, ``K`` kills it; end of file means that the worker is gone. Each status is a line
-of JSON: ``{"started": pid}``, ``{"killed": true}``, ``{"died": exit code or -signal}``.
+Started as ``guard.main(request_fd reply_fd control_fd status_fd parent_pid)``. Orders come as
+lines of JSON: ``{"start": {folder, stdout, stderr, environment, preload}}`` forks a host,
+``{"kill": true}`` kills it; end of file means that the worker is gone. Each status is a line of
+JSON: ``{"started": pid}``, ``{"killed": true}``, ``{"died": exit code or -signal}``.
 """
 
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import json
 import mmap
@@ -21,11 +23,15 @@ import select
 import signal
 import sys
 import time
+import traceback
 import warnings
+from collections.abc import Sequence
+from typing import Any
 
 from sparkscore.executor import processes
 
 _PRELOADED = ("numpy", "pandas", "pyarrow", "sparkscore.executor.host")
+_MAX_ORDER_BYTES = 16 * 1024 * 1024
 SHUTDOWN_SECONDS = 5.0
 """How long a script's ``shutdown()`` may take once its worker has gone."""
 
@@ -36,16 +42,18 @@ def main(arguments: list[str] | None = None) -> None:
     if os.getppid() != parent:
         os._exit(0)
     processes.become_subreaper()
-    preload()
+    preload(_PRELOADED)
     Guard(request, reply, control, status, parent).serve()
     os._exit(0)
 
 
-def preload() -> None:
-    """Import what every host needs, so that a forked host starts in milliseconds."""
-    for name in _PRELOADED:
-        with contextlib.suppress(ImportError):
+def preload(names: Sequence[str]) -> None:
+    """Import what hosts need, so that a forked host starts in milliseconds."""
+    for name in names:
+        with contextlib.suppress(Exception):
             importlib.import_module(name)
+    gc.collect()
+    gc.freeze()
 
 
 class Guard:
@@ -58,6 +66,8 @@ class Guard:
         self._host: int | None = None
         self._host_descriptor: int | None = None
         self._busy = mmap.mmap(-1, 1)
+        self._orders = b""
+        self._loaded: set[str] = set()
 
     def serve(self) -> None:
         """Handle control bytes and the host's death until the worker is gone."""
@@ -65,11 +75,8 @@ class Guard:
             ready = self._wait()
             if self._host_descriptor is not None and self._host_descriptor in ready:
                 self._report_death()
-            if self._control in ready:
-                order = os.read(self._control, 1)
-                if not order:
-                    break
-                self._start() if order == b"S" else self._kill()
+            if self._control in ready and not self._obey():
+                break
             if os.getppid() != self._parent:
                 break
         self._end()
@@ -81,21 +88,39 @@ class Guard:
             poll.register(self._host_descriptor, select.POLLIN)
         return [descriptor for descriptor, _ in poll.poll(1000)]
 
-    def _start(self) -> None:
+    def _obey(self) -> bool:
+        """Carry out the orders that have arrived; False once the worker is gone."""
+        text = os.read(self._control, 1 << 16)
+        self._orders += text
+        while b"\n" in self._orders:
+            line, _, self._orders = self._orders.partition(b"\n")
+            order = json.loads(line)
+            self._start(order["start"]) if "start" in order else self._kill()
+        return bool(text) and len(self._orders) < _MAX_ORDER_BYTES
+
+    def _start(self, launch: dict[str, Any]) -> None:
         if self._host is not None:
             self._sweep()
         drain(self._request)
+        self._load(launch["preload"])
         guard = os.getpid()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             host = os.fork()
         if host == 0:
-            self._become_host(guard)
+            self._become_host(guard, launch)
         self._host = host
         self._host_descriptor = os.pidfd_open(host)
         self._tell({"started": host})
 
-    def _become_host(self, guard: int) -> None:
+    def _load(self, names: Sequence[str]) -> None:
+        """Import for all later hosts what the first one of a kind asks for."""
+        fresh = [name for name in names if name not in self._loaded]
+        if fresh:
+            preload(fresh)
+            self._loaded.update(fresh)
+
+    def _become_host(self, guard: int, launch: dict[str, Any]) -> None:
         """In the forked child: run the host and leave, whatever happens."""
         try:
             processes.die_with_parent(guard)
@@ -106,11 +131,15 @@ class Guard:
                 signal.signal(number, signal.SIG_DFL)
             os.set_inheritable(self._request, False)
             os.set_inheritable(self._reply, False)
+            enter(launch)
             from sparkscore.executor import host
 
             host.serve(self._request, self._reply, self._busy)
-        finally:
             os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(1)
 
     def _kill(self) -> None:
         self._sweep()
@@ -143,6 +172,18 @@ class Guard:
             if left <= 0 or select.select([self._host_descriptor], [], [], min(left, 0.05))[0]:
                 break
         self._sweep()
+
+
+def enter(launch: dict[str, Any]) -> None:
+    """In a forked host: the folder, log files and environment of its job."""
+    for descriptor, path in ((1, launch["stdout"]), (2, launch["stderr"])):
+        log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        os.dup2(log, descriptor)
+        os.close(log)
+    os.chdir(launch["folder"])
+    os.environ.clear()
+    os.environ.update(launch["environment"])
+    time.tzset()
 
 
 def exit_code(child: int) -> int:

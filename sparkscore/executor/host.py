@@ -1,8 +1,8 @@
 """Serves the requests of one Python worker: runs the user's code. Script host process.
 
-Requests are ``init`` and ``run``; a reply is ``{"ok": true, ...}`` or ``{"ok": false, "failure":
-{condition, message, traceback}}``, with the number of its request. Results follow as Arrow IPC
-streams. At the end of the requests the script's ``shutdown()`` is called.
+Requests are ``init``, ``run`` and ``shutdown``; a reply is ``{"ok": true, ...}`` or
+``{"ok": false, "failure": {condition, message, traceback}}``, with the number of its request.
+Results follow as Arrow IPC streams. At the end of the requests ``shutdown()`` is called too.
 """
 
 from __future__ import annotations
@@ -66,6 +66,9 @@ class Host:
         """The reply to one request; whatever the user's code raises becomes a failure."""
         condition = INIT_RAISED if header["type"] == "init" else RUN_RAISED
         try:
+            if header["type"] == "shutdown":
+                self.shutdown()
+                return {"ok": True}, []
             return self._init(header) if header["type"] == "init" else self._run(header)
         except InvalidScoringResultError as error:
             return _refusal(ScoringFailure(error.condition, error.message))
@@ -74,9 +77,10 @@ class Host:
 
     def shutdown(self) -> None:
         """Let the script clean up; its errors go to the log."""
-        if self._script is not None:
+        script, self._script = self._script, None
+        if script is not None:
             try:
-                self._script.shutdown()
+                script.shutdown()
             except BaseException as error:
                 failure = failure_of(error, condition="SHUTDOWN_FAILED")
                 print(failure.traceback or failure.message, file=sys.stderr)

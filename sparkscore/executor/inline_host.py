@@ -56,7 +56,7 @@ class InlineHost:
         """Forget the loaded script; the next start loads it again."""
         self._host = None
 
-    def close(self) -> None:
+    def release(self) -> None:
         """Let the script clean up."""
         if self._host is not None:
             self._host.shutdown()

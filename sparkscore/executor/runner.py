@@ -51,7 +51,7 @@ class HostLike(Protocol):
     def start(self) -> int: ...
     def ask(self, header: dict[str, Any], *, timeout_seconds: float) -> Reply: ...
     def kill(self) -> None: ...
-    def close(self) -> None: ...
+    def release(self) -> None: ...
 
 
 class InitFailedError(Exception):
@@ -118,7 +118,7 @@ class MiniBatchRunner:
 
     def close(self) -> None:
         """End the host."""
-        self._host.close()
+        self._host.release()
 
     def score(
         self, mini_batch: MiniBatch, inputs: InputStage, *, schema: bytes | None

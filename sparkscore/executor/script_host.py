@@ -14,12 +14,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Callable
 
 from sparkscore.executor import frames
 from sparkscore.executor.guard import SHUTDOWN_SECONDS, drain
+from sparkscore.executor.host_launch import HostLaunch
 from sparkscore.executor.processes import session_memory_bytes
 from sparkscore.messages.outcome import ScoringFailure
 
@@ -64,33 +65,27 @@ class Reply:
     parts: list[bytearray]
 
 
-@dataclass(frozen=True)
-class HostLaunch:
-    """How to start the guard: environment, working folder and log files (local paths).
+class ScriptHost:
+    """Starts, asks, kills and restarts the process that runs the user's code.
 
-    ``memory_limit_bytes`` bounds the resident memory of the host with all it starts, 0 is no limit.
+    One job at a time has the host, see ``use``; its guard stays from job to job.
     """
 
-    environment: Mapping[str, str]
-    folder: str
-    stdout: str
-    stderr: str
-    python: str = sys.executable
-    memory_limit_bytes: int = 0
-
-
-class ScriptHost:
-    """Starts, asks, kills and restarts the process that runs the user's code."""
-
-    def __init__(self, launch: HostLaunch, *, on_wait: Callable[[], None] = lambda: None) -> None:
-        self._launch = launch
-        self._on_wait = on_wait
+    def __init__(self) -> None:
+        self._launch = HostLaunch({}, "/", os.devnull, os.devnull)
+        self._on_wait: Callable[[], None] = lambda: None
         self._parent = os.getppid()
         self._guard: subprocess.Popen[bytes] | None = None
         self._host: int | None = None
         self._calls = 0
         self._status_text = b""
         self._sample_at = 0.0
+
+    def use(self, launch: HostLaunch, *, on_wait: Callable[[], None] = lambda: None) -> None:
+        """From now on start hosts of ``launch``; another job's host must have been released."""
+        if launch.guard != self._launch.guard:
+            self.close()
+        self._launch, self._on_wait = launch, on_wait
 
     def is_running(self) -> bool:
         """Whether a host stands; notices one that died while nothing was asked of it."""
@@ -111,7 +106,7 @@ class ScriptHost:
         for attempt in (1, 2):
             try:
                 self._open_guard()
-                self._order(b"S")
+                self._order({"start": self._launch.order})
                 self._host = int(self._status(_GUARD_START_SECONDS)["started"])
                 return self._host
             except (_GuardLostError, KeyError, TypeError, ValueError) as error:
@@ -150,13 +145,20 @@ class ScriptHost:
             return
         host, self._host = self._host, None
         try:
-            self._order(b"K")
+            self._order({"kill": True})
             while "killed" not in self._status(_GUARD_SECONDS):
                 pass
             drain(self._reply)
         except _GuardLostError:
             self._host = host
             self._drop_guard()
+
+    def release(self) -> None:
+        """End the host after its ``shutdown()``; the guard stays for the next job."""
+        if self.is_running():
+            with contextlib.suppress(HostTimeoutError, HostTooLargeError, HostCrashedError):
+                self.ask({"type": "shutdown"}, timeout_seconds=SHUTDOWN_SECONDS)
+        self.kill()
 
     def close(self) -> None:
         """End host and guard, letting an idle host run its ``shutdown()``."""
@@ -180,7 +182,7 @@ class ScriptHost:
         control, self._control = os.pipe()
         self._status_pipe, status = os.pipe()
         theirs = (request, reply, control, status)
-        for descriptor in (self._request, self._reply):
+        for descriptor in (self._request, self._reply, self._control):
             _enlarge(descriptor)
             os.set_blocking(descriptor, False)
         try:
@@ -199,14 +201,15 @@ class ScriptHost:
         return self._request, self._reply, self._control, self._status_pipe
 
     def _start_guard(self, theirs: tuple[int, ...]) -> subprocess.Popen[bytes]:
-        with open(self._launch.stdout, "ab") as out, open(self._launch.stderr, "ab") as err:
+        python, environment = self._launch.guard
+        with open(self._launch.stderr, "ab") as log:
             return subprocess.Popen(
-                [self._launch.python, "-c", _guard_code(), *map(str, theirs), str(os.getpid())],
+                [python, "-c", _guard_code(), *map(str, theirs), str(os.getpid())],
                 stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                env=dict(self._launch.environment),
-                cwd=self._launch.folder,
+                stdout=log,
+                stderr=log,
+                env=environment,
+                cwd="/",
                 pass_fds=theirs,
                 start_new_session=True,
             )
@@ -228,11 +231,15 @@ class ScriptHost:
             self._guard.kill()
             self._guard.wait()
 
-    def _order(self, order: bytes) -> None:
-        try:
-            os.write(self._control, order)
-        except BrokenPipeError as error:
-            raise _GuardLostError("its guard is gone") from error
+    def _order(self, order: dict[str, Any]) -> None:
+        view = memoryview(json.dumps(order).encode() + b"\n")
+        while view.nbytes:
+            if not select.select([], [self._control], [], _GUARD_SECONDS)[1]:
+                raise _GuardLostError("its guard does not answer")
+            try:
+                view = view[os.write(self._control, view) :]
+            except BrokenPipeError as error:
+                raise _GuardLostError("its guard is gone") from error
 
     def _status(self, timeout_seconds: float) -> dict[str, Any]:
         """The guard's next status."""
@@ -378,7 +385,7 @@ def _guard_code() -> str:
     """Starts the guard from wherever this package came: a folder or a zip of py-files."""
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     return (
-        f"import sys; sys.path.insert(0, {root!r})\n"
+        f"import sys; sys.path[0] = {root!r}\n"
         "from sparkscore.executor.guard import main\n"
         "main(sys.argv[1:])"
     )

@@ -21,10 +21,11 @@ import pyarrow as pa
 
 from sparkscore.executor.attempt_folders import AttemptFolders
 from sparkscore.executor.host_environment import host_environment, slot_cpus
+from sparkscore.executor.host_launch import HostLaunch
 from sparkscore.executor.inline_host import InlineHost
 from sparkscore.executor.inputs import InputStage
 from sparkscore.executor.runner import HostLike, MiniBatchRunner, ScoredMiniBatch
-from sparkscore.executor.script_host import HostLaunch, ScriptHost
+from sparkscore.executor.script_host import ScriptHost
 from sparkscore.executor.script_log import ScriptLog, open_script_log
 from sparkscore.messages import codec
 from sparkscore.messages.launch import ScoringMessage
@@ -42,8 +43,8 @@ class TaskContext:
 
     ``wave`` is a broadcast of the wave's mini-batches, one JSON text a task. ``job_folder`` is
     used where it is visible. ``failed_inputs_left`` and ``failed_mini_batches_left`` end the task
-    once passed, None for never;
-    ``seconds_left`` ends it with the first mini-batch that ends after that time. ``finished`` is an accumulator of outcomes by mini-batch.
+    once passed, None for never; ``seconds_left`` ends it with the first mini-batch that ends after
+    that time. ``finished`` is an accumulator of outcomes by mini-batch.
     """
 
     scoring: ScoringMessage
@@ -109,9 +110,11 @@ class WorkerSession:
             self._scratch,
             log.stdout,
             log.stderr,
+            preload=() if scoring.code_folder else ("mlflow.pyfunc",),
             memory_limit_bytes=scoring.memory_limit_bytes,
         )
-        return ScriptHost(launch, on_wait=log.cut)
+        _SCRIPT_HOST.use(launch, on_wait=log.cut)
+        return _SCRIPT_HOST
 
     def close(self) -> None:
         """End the host; remove what was fetched and what the script left where it ran."""
@@ -119,6 +122,9 @@ class WorkerSession:
         self.inputs.close()
         shutil.rmtree(self._scratch, ignore_errors=True)
 
+
+_SCRIPT_HOST = ScriptHost()
+"""The worker's one script host: its guard, with what it has imported, serves job after job."""
 
 _SESSIONS: dict[tuple[str, str, str], WorkerSession] = {}
 

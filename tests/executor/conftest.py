@@ -13,9 +13,10 @@ import pytest
 
 from sparkscore.executor.attempt_folders import AttemptFolders
 from sparkscore.executor.host_environment import host_environment
+from sparkscore.executor.host_launch import HostLaunch
 from sparkscore.executor.inputs import InputStage
 from sparkscore.executor.runner import MiniBatchRunner
-from sparkscore.executor.script_host import HostLaunch, ScriptHost
+from sparkscore.executor.script_host import ScriptHost
 from sparkscore.messages.launch import ScoringMessage
 
 MakeScoring = Callable[..., ScoringMessage]
@@ -66,7 +67,8 @@ def script_host(tmp_path: Path) -> Iterator[ScriptHost]:
     launch = HostLaunch(
         environment, str(tmp_path), str(tmp_path / "stdout.txt"), str(tmp_path / "stderr.txt")
     )
-    host = ScriptHost(launch)
+    host = ScriptHost()
+    host.use(launch)
     yield host
     host.close()
 
@@ -75,6 +77,7 @@ def script_host(tmp_path: Path) -> Iterator[ScriptHost]:
 def make_runner(tmp_path: Path) -> Iterator[MakeRunner]:
     """Runners over real guards and hosts, all ended afterwards."""
     opened: list[MiniBatchRunner] = []
+    hosts: list[ScriptHost] = []
 
     def make(scoring: ScoringMessage) -> MiniBatchRunner:
         folders = AttemptFolders(str(tmp_path / "files"))
@@ -93,15 +96,18 @@ def make_runner(tmp_path: Path) -> Iterator[MakeRunner]:
             python=sys.executable,
             memory_limit_bytes=scoring.memory_limit_bytes,
         )
-        runner = MiniBatchRunner(
-            ScriptHost(launch), scoring, folders=folders, log_file=str(tmp_path / "log.txt")
-        )
+        host = ScriptHost()
+        host.use(launch)
+        hosts.append(host)
+        runner = MiniBatchRunner(host, scoring, folders=folders, log_file=str(tmp_path / "log.txt"))
         opened.append(runner)
         return runner
 
     yield make
     for runner in opened:
         runner.close()
+    for host in hosts:
+        host.close()
 
 
 @pytest.fixture

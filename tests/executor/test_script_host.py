@@ -13,9 +13,9 @@ from typing import Any
 import psutil
 import pytest
 
+from sparkscore.executor.host_launch import HostLaunch
 from sparkscore.executor.script_host import (
     HostCrashedError,
-    HostLaunch,
     HostTimeoutError,
     ScriptHost,
     render_death,
@@ -65,6 +65,8 @@ def test_script_host__killed_guard_is_replaced(script_host: ScriptHost, tmp_path
     first = script_host.start()
     ask_init(script_host, tmp_path, ECHO)
     guard_of(first).kill()
+    while is_alive(first):
+        time.sleep(0.01)
     with pytest.raises(HostCrashedError, match="guard"):
         ask_run(script_host)
     assert not script_host.is_running()
@@ -91,7 +93,8 @@ def test_script_host__guard_that_died_with_its_host_is_noticed(
 
 def test_script_host__that_cannot_start_says_so_and_leaks_no_descriptor(tmp_path: Path) -> None:
     logs = (str(tmp_path / "out"), str(tmp_path / "err"))
-    host = ScriptHost(HostLaunch({}, str(tmp_path / "gone"), *logs))
+    host = ScriptHost()
+    host.use(HostLaunch({}, str(tmp_path), *logs, python=str(tmp_path / "gone")))
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(3):
         with pytest.raises(HostCrashedError, match="gone"):
@@ -153,9 +156,11 @@ def test_script_host__nothing_is_left_after_the_worker_was_killed(tmp_path: Path
             "-c",
             (
                 "import os, sys, time\n"
-                "from sparkscore.executor.script_host import HostLaunch, ScriptHost\n"
+                "from sparkscore.executor.host_launch import HostLaunch\n"
+                "from sparkscore.executor.script_host import ScriptHost\n"
                 f"folder = {str(tmp_path)!r}\n"
-                "host = ScriptHost(HostLaunch({}, folder, folder + '/out', folder + '/err'))\n"
+                "host = ScriptHost()\n"
+                "host.use(HostLaunch({}, folder, folder + '/out', folder + '/err'))\n"
                 "host.start()\n"
                 "host.ask({'type': 'init', 'code_folder': folder, 'scoring_script': 'score.py',"
                 " 'logging_level': 'info'}, timeout_seconds=60)\n"
@@ -206,3 +211,42 @@ def test_script_host__ten_restarts_leak_no_descriptor(
 )
 def test_death__is_told_with_its_usual_meaning(code: Any, words: str) -> None:
     assert words in render_death(code)
+
+
+def test_script_host__guard_serves_the_next_job_with_its_own_surroundings(
+    script_host: ScriptHost, tmp_path: Path
+) -> None:
+    script = (
+        "import os\n"
+        "def init():\n    print('hello', os.environ.get('MINE'))\n"
+        "def run(batch):\n    return [os.environ.get('MINE'), os.getcwd()]\n"
+        f"def shutdown():\n    open({str(tmp_path / 'gone')!r}, 'w').close()\n"
+    )
+    first = script_host.start()
+    guard = guard_of(first).pid
+    ask_init(script_host, tmp_path, script)
+    script_host.release()
+    assert (tmp_path / "gone").exists()
+    assert not is_alive(first)
+    folder = tmp_path / "second"
+    folder.mkdir()
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "MINE": "second"}
+    logs = (str(folder / "out"), str(folder / "err"))
+    script_host.use(HostLaunch(environment, str(folder), *logs, preload=("decimal",)))
+    second = script_host.start()
+    assert guard_of(second).pid == guard
+    assert ask_init(script_host, tmp_path, script)["ok"]
+    assert (folder / "out").read_text() == "hello second\n"
+    assert os.readlink(f"/proc/{second}/cwd") == str(folder)
+
+
+def test_script_host__variables_that_count_at_start_get_a_new_guard(
+    script_host: ScriptHost, tmp_path: Path
+) -> None:
+    guard = guard_of(script_host.start()).pid
+    script_host.release()
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "OMP_NUM_THREADS": "3"}
+    logs = (str(tmp_path / "out"), str(tmp_path / "err"))
+    script_host.use(HostLaunch(environment, str(tmp_path), *logs))
+    assert guard_of(script_host.start()).pid != guard
+    assert not is_alive(guard)

@@ -1,0 +1,52 @@
+"""How a script host is started, and by which guard. Python worker process."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_FIXED = {"PATH", "HOME", "TMPDIR", "LANG", "LANGUAGE", "VIRTUAL_ENV", "CONDA_PREFIX"}
+_FIXED_PREFIXES = (
+    "LC_", "LD_", "PYTHON", "MALLOC_", "OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "NUMEXPR_",
+)  # fmt: skip
+"""Variables that count when a process starts: another value needs another guard."""
+
+
+@dataclass(frozen=True)
+class HostLaunch:
+    """A host's environment, working folder and log files (local paths).
+
+    ``preload`` are modules that its guard imports, once for all hosts. ``memory_limit_bytes``
+    bounds the resident memory of the host with all it starts, 0 is no limit.
+    """
+
+    environment: Mapping[str, str]
+    folder: str
+    stdout: str
+    stderr: str
+    python: str = sys.executable
+    preload: tuple[str, ...] = ()
+    memory_limit_bytes: int = 0
+
+    @property
+    def guard(self) -> tuple[str, dict[str, str]]:
+        """The guard that can fork this host: its Python, and variables that count at its start."""
+        fixed = {
+            name: value
+            for name, value in self.environment.items()
+            if name in _FIXED or name.startswith(_FIXED_PREFIXES)
+        }
+        return self.python, fixed
+
+    @property
+    def order(self) -> dict[str, Any]:
+        """What a guard is told to fork this host."""
+        return {
+            "folder": self.folder,
+            "stdout": self.stdout,
+            "stderr": self.stderr,
+            "environment": dict(self.environment),
+            "preload": list(self.preload),
+        }
