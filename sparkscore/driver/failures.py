@@ -6,6 +6,9 @@ import errno
 import re
 from collections.abc import Iterator
 
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
+
 from sparkscore.errors import ScoringError, SparkscoreError, StorageError
 
 _STORAGE = (
@@ -23,6 +26,8 @@ _STORAGE = (
     ),
 )
 
+_OF_PLATFORM = (PySparkException, Py4JError, OSError)
+
 _RAISED = re.compile(r"[\w.]+(Error|Exception)\b.*:")
 
 
@@ -30,6 +35,7 @@ def explain_failure(error: BaseException, *, doing: str) -> SparkscoreError:
     """A named error for what ended the job while ``doing`` something.
 
     Storage faults are looked for in the whole chain of causes: Spark wraps them several times.
+    What neither Spark nor the system raised is a bug of ours: INTERNAL_ERROR, exit code 1.
     """
     if isinstance(error, SparkscoreError):
         return error
@@ -38,10 +44,10 @@ def explain_failure(error: BaseException, *, doing: str) -> SparkscoreError:
         for number, pattern, condition, message in _STORAGE:
             if getattr(cause, "errno", None) == number or any(map(pattern.search, texts)):
                 return StorageError(f"{doing}: {message}", condition=condition)
-    return ScoringError(
-        f"{doing} failed: {_first_line(texts[0])} (logs/driver.log has the whole error)",
-        condition="SPARK_JOB_FAILED",
-    )
+    message = f"{doing} failed: {_first_line(texts[0])} (logs/driver.log has the whole error)"
+    if any(isinstance(cause, _OF_PLATFORM) for cause in iter_causes(error)):
+        return ScoringError(message, condition="SPARK_JOB_FAILED")
+    return SparkscoreError(message, condition="INTERNAL_ERROR")
 
 
 def iter_causes(error: BaseException) -> Iterator[BaseException]:

@@ -7,6 +7,7 @@ stops the session.
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -65,6 +66,7 @@ class JobRun:
         except Exception as cause:
             self._end.error = explain_failure(cause, doing="the job")
             if not isinstance(cause, SparkscoreError):
+                traceback.print_exception(cause)
                 with suppress(OSError):
                     self._progress.event("error", text=repr(cause))
         except BaseException:
