@@ -30,7 +30,7 @@ from typing import Any
 
 from sparkscore.executor import processes
 
-_PRELOADED = ("numpy", "pandas", "pyarrow", "sparkscore.executor.host")
+_PRELOADED = ("numpy", "pandas", "pyarrow", "pyarrow.pandas_compat", "sparkscore.executor.host")
 _MAX_ORDER_BYTES = 16 * 1024 * 1024
 SHUTDOWN_SECONDS = 5.0
 """How long a script's ``shutdown()`` may take once its worker has gone."""
@@ -48,10 +48,16 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def preload(names: Sequence[str]) -> None:
-    """Import what hosts need, so that a forked host starts in milliseconds."""
+    """Import what hosts need, so that a forked host starts in milliseconds.
+
+    A name is a module, or ``module:function`` for one to call.
+    """
     for name in names:
+        module, _, function = name.partition(":")
         with contextlib.suppress(Exception):
-            importlib.import_module(name)
+            imported = importlib.import_module(module)
+            if function:
+                getattr(imported, function)()
     gc.collect()
     gc.freeze()
 

@@ -18,7 +18,7 @@ _FIXED_PREFIXES = (
 class HostLaunch:
     """A host's environment, working folder and log files (local paths).
 
-    ``preload`` are modules that its guard imports, once for all hosts. ``memory_limit_bytes``
+    ``preload`` is what its guard imports or calls, once for all hosts. ``memory_limit_bytes``
     bounds the resident memory of the host with all it starts, 0 is no limit.
     """
 

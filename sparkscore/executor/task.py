@@ -32,6 +32,7 @@ from sparkscore.messages.launch import ScoringMessage
 from sparkscore.messages.mini_batch import MiniBatch
 from sparkscore.messages.outcome import FAILED, INIT_FAILED, MiniBatchOutcome
 
+_MLFLOW = "sparkscore.executor.mlflow_warm_up:warm_up"
 _BATCH_ROWS = 512
 _BATCH_BYTES = 4 * 1024 * 1024
 _BATCH_SECONDS = 2.0
@@ -110,7 +111,7 @@ class WorkerSession:
             self._scratch,
             log.stdout,
             log.stderr,
-            preload=() if scoring.code_folder else ("mlflow.pyfunc",),
+            preload=() if scoring.code_folder else (_MLFLOW,),
             memory_limit_bytes=scoring.memory_limit_bytes,
         )
         _SCRIPT_HOST.use(launch, on_wait=log.cut)
