@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from sparkscore.driver.publish.csv_format import csv_bytes, header_line
 from sparkscore.driver.publish.jsonl_format import jsonl_bytes
 from sparkscore.driver.publish.published import PublishedOutput
+from sparkscore.driver.publish.read_ahead import read_ahead
 from sparkscore.driver.publish.storage import (
     move_without_overwriting,
     new_folders,
@@ -88,7 +89,9 @@ def _iter_cast(staged_files: Iterable[Path], schema: Any) -> Iterator[Any]:
 def _write_parquet(file: BinaryIO, tables: Iterable[Any], schema: Any) -> int:
     rows = 0
     with pq.ParquetWriter(file, schema, compression="zstd") as writer:
-        for table in gathered(tables, max_rows=_ROW_GROUP_ROWS, max_bytes=_ROW_GROUP_BYTES):
+        for table in read_ahead(
+            gathered(tables, max_rows=_ROW_GROUP_ROWS, max_bytes=_ROW_GROUP_BYTES)
+        ):
             writer.write_table(table)
             rows += table.num_rows
     return rows
@@ -98,7 +101,7 @@ def _write_text(file: BinaryIO, tables: Iterable[Any], schema: Any, output: Outp
     rows = 0
     if output.format == "csv" and output.header and len(schema):
         file.write(header_line(schema, separator=output.separator))
-    for table in gathered(tables, max_rows=_TEXT_ROWS, max_bytes=_TEXT_BYTES):
+    for table in read_ahead(gathered(tables, max_rows=_TEXT_ROWS, max_bytes=_TEXT_BYTES)):
         if output.format == "csv":
             file.write(csv_bytes(table, separator=output.separator))
         else:
