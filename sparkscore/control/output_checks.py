@@ -18,7 +18,9 @@ from sparkscore.errors import (
 from sparkscore.listing.location import find_local_path
 from sparkscore.messages.launch import OutputMessage
 
-RESERVED_NAMES = frozenset({"code", "ledger", "logs", "model", "plan", "staging"})
+RESERVED_NAMES = frozenset(
+    {"code", "files", "ledger", "logs", "model", "plan", "scratch", "staging"}
+)
 """Names in a job folder that an output inside of it may not take."""
 
 

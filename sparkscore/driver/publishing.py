@@ -18,6 +18,9 @@ from sparkscore.driver.publish.single_file import publish_file
 from sparkscore.errors import PublishError
 from sparkscore.messages.launch import LaunchMessage, OutputMessage
 
+SCRIPT_FILES = "files"
+"""Folder of a job folder with the files that scripts wrote beside their ``append_row`` results."""
+
 
 def publish_output(
     spark: SparkSession,
@@ -31,6 +34,9 @@ def publish_output(
     output, job_name = launch.output, launch.job_name
     if output.action == "summary_only":
         return publish_folder(folders=account.script_folders, output=output, job_name=job_name)
+    if account.script_folders:
+        kept = replace(output, path=str(Path(launch.job_folder, SCRIPT_FILES)))
+        publish_folder(folders=account.script_folders, output=kept, job_name=job_name)
     if schema is None:
         raise PublishError(
             "the successful mini-batches returned no rows and so no columns: nothing to publish",

@@ -136,6 +136,14 @@ def test_summary_only__publishes_the_files_of_successful_attempts(run_job: Any) 
     assert job.summary.retries == 3
 
 
+def test_append_row__keeps_the_files_of_scripts_in_the_job_folder(run_job: Any) -> None:
+    job = run_job(FILES, 4)
+    assert os.listdir(job.output) == ["predictions.csv"]
+    names = os.listdir(job.folder / "files")
+    assert {f"{n:04d}.txt.out" for n in range(4)} <= set(names)
+    assert {(job.folder / "files" / f"{n:04d}.txt.out").read_text() for n in range(4)} == {"2"}
+
+
 def test_summary_only__counts_short_results(run_job: Any) -> None:
     job = run_job(
         "def run(batch):\n    return batch[:1]\n",
