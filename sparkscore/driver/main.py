@@ -18,9 +18,8 @@ from sparkscore.driver.job_run import JobRun
 from sparkscore.driver.session import open_session, stop_session
 from sparkscore.errors import SparkscoreError
 from sparkscore.executor.processes import die_with_parent
+from sparkscore.messages.launch import STOP_WITH_PARENT
 from sparkscore.messages.status import SummaryMessage
-
-STOP_WITH_PARENT = "SPARKSCORE_STOP_WITH_PARENT"
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -17,19 +17,13 @@ import pyarrow.parquet as pq
 from sparkscore.errors import PublishError
 from sparkscore.executor.result_schema import schema_to_bytes
 from sparkscore.executor.results import PART_BYTES, read_payload
+from sparkscore.executor.task import StagedRows
 from sparkscore.messages.codec import from_json
 from sparkscore.messages.outcome import MiniBatchOutcome
 
 STAGED_DDL = "mini_batch_id long, part int, outcome string, payload binary"
 
-STAGED_SCHEMA = pa.schema(
-    [
-        pa.field("mini_batch_id", pa.int64()),
-        pa.field("part", pa.int32()),
-        pa.field("outcome", pa.string()),
-        pa.field("payload", pa.binary()),
-    ]
-)
+STAGED_SCHEMA = StagedRows.schema
 
 STAGED_WRITER_OPTIONS = {
     "compression": "none",

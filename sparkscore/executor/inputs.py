@@ -13,9 +13,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from sparkscore.executor.attempt_folders import remove_tree
+from sparkscore.messages.mini_batch import FETCH
 
-DIRECT = "direct"
-FETCH = "fetch"
 _FETCH_THREADS = 8
 
 

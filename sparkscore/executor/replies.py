@@ -16,13 +16,11 @@ import pyarrow as pa
 import pyarrow.types as pat
 
 from sparkscore.errors import PublishError
+from sparkscore.executor.failure_text import MAX_MESSAGE_CHARACTERS, clean_text, make_failure
 from sparkscore.executor.result_schema import schema_from_bytes
 from sparkscore.executor.results import MAX_BAD_ROWS, read_payload
 from sparkscore.executor.script_host import Reply
 from sparkscore.messages.outcome import BadRow, ScoringFailure
-
-MAX_MESSAGE_CHARACTERS = 2_000
-MAX_TRACEBACK_CHARACTERS = 16_000
 
 _RESULT_TYPES = (
     pat.is_null,
@@ -76,16 +74,7 @@ def told_failure(reply: Reply) -> ScoringFailure:
     told = reply.header.get("failure")
     if not isinstance(told, dict):
         raise ReplyError("neither a result nor a failure")
-    return ScoringFailure(
-        clean_text(told.get("condition"))[:100],
-        clean_text(told.get("message"))[:MAX_MESSAGE_CHARACTERS],
-        clean_text(told.get("traceback"))[-MAX_TRACEBACK_CHARACTERS:],
-    )
-
-
-def clean_text(value: Any) -> str:
-    """The value as text that can be written as UTF-8."""
-    return str(value).encode("utf-8", "replace").decode("utf-8")
+    return make_failure(told.get("condition"), told.get("message"), told.get("traceback"))
 
 
 def _count(header: Mapping[str, Any], name: str, *, most: int) -> int:

@@ -10,11 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Protocol
 
 from sparkscore.executor.attempt_folders import AttemptFolders
+from sparkscore.executor.failure_text import make_failure
 from sparkscore.executor.inputs import InputError, InputStage
 from sparkscore.executor.replies import (
-    MAX_MESSAGE_CHARACTERS,
     ReplyError,
-    clean_text,
     read_run_reply,
     told_failure,
 )
@@ -105,6 +104,7 @@ class MiniBatchRunner:
     ) -> None:
         self._host = host
         self._scoring = scoring
+        self._merges = scoring.output_action == "append_row"
         self._folders = folders
         self._log_file = log_file
         self._on_mini_batch_end = on_mini_batch_end
@@ -182,8 +182,7 @@ class MiniBatchRunner:
         try:
             local_paths = inputs.local_paths(paths)
         except InputError as error:
-            failure = ScoringFailure(error.condition, clean_text(error)[:MAX_MESSAGE_CHARACTERS])
-            raise AttemptFailedError(failure) from error
+            raise AttemptFailedError(make_failure(error.condition, error)) from error
         self._ensure_host()
         folder = self._folders.begin()
         try:
@@ -201,7 +200,7 @@ class MiniBatchRunner:
             "type": "run",
             "paths": local_paths,
             "schema": self._schema,
-            "merged": self._scoring.output_action == "append_row",
+            "merged": self._merges,
             "environment": _attempt_environment(mini_batch_id, number),
         }
         limit = self._scoring.timeout_seconds
@@ -221,9 +220,10 @@ class MiniBatchRunner:
         return reply
 
     def _take(self, reply: Reply, paths: Sequence[str], account: _Account) -> None:
-        merged = self._scoring.output_action == "append_row"
         try:
-            told = read_run_reply(reply, inputs=len(paths), merged=merged, schema=self._schema)
+            told = read_run_reply(
+                reply, inputs=len(paths), merged=self._merges, schema=self._schema
+            )
         except ReplyError as error:
             self._host.kill()
             raise AttemptFailedError(_broken_reply(error)) from error

@@ -12,10 +12,10 @@ import traceback
 from typing import Any, Callable
 
 from sparkscore.errors import ScoringScriptError
+from sparkscore.executor.failure_text import make_failure
 from sparkscore.messages.outcome import ScoringFailure
 
 BUILT_IN_SCRIPT = "sparkscore.executor.mlflow_script"
-MAX_TRACEBACK_CHARACTERS = 16_000
 
 
 class ScoringScript:
@@ -82,9 +82,7 @@ def failure_of(error: BaseException, *, condition: str) -> ScoringFailure:
         text = "".join(lines)
     except BaseException:
         text = ""
-    return ScoringFailure(
-        condition, _clean(message)[:2000], _clean(text)[-MAX_TRACEBACK_CHARACTERS:]
-    )
+    return make_failure(condition, message, text)
 
 
 def _user_frames(error: BaseException) -> Any:
@@ -95,10 +93,6 @@ def _user_frames(error: BaseException) -> Any:
     while inner is not None and inner.tb_frame.f_code.co_filename.startswith(here):
         inner = inner.tb_next
     return inner or frames
-
-
-def _clean(text: str) -> str:
-    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def configure_logging(level: str, *, file: str | None) -> None:

@@ -11,9 +11,7 @@ from sparkscore.listing.columns import FileColumns
 from sparkscore.listing.local import LocalInput
 from sparkscore.listing.location import find_local_path
 from sparkscore.listing.store import StoreInput
-
-DIRECT = "direct"
-FETCH = "fetch"
+from sparkscore.messages.mini_batch import DIRECT, FETCH
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,9 @@ from typing import Any
 
 from sparkscore.messages.codec import nested
 
+STOP_WITH_PARENT = "SPARKSCORE_STOP_WITH_PARENT"
+"""Variable that is 1 for a driver that has to end when the process that started it has ended."""
+
 
 @dataclass(frozen=True)
 class InputMessage:

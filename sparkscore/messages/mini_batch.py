@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+DIRECT = "direct"
+"""Transport of inputs that workers open where they are."""
+FETCH = "fetch"
+"""Transport of inputs that workers download first."""
+
 
 @dataclass(frozen=True)
 class MiniBatch:

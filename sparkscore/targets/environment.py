@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sparkscore.errors import MissingDependencyError
+from sparkscore.messages.launch import STOP_WITH_PARENT
 from sparkscore.targets.java import find_java
-from sparkscore.targets.process import STOP_WITH_PARENT
 
 MISLEADING_VARIABLES = (
     "MASTER",

@@ -17,9 +17,6 @@ from typing import Protocol
 
 from sparkscore.errors import SubmitError
 
-STOP_WITH_PARENT = "SPARKSCORE_STOP_WITH_PARENT"
-"""Set to 1 for a driver that has to end when the process that started it has ended."""
-
 _EXECUTE_UNTIL_PARENT_ENDS = """\
 import ctypes, os, signal, sys
 if sys.platform == "linux":
