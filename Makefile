@@ -18,12 +18,12 @@ demo: setup java  ## set everything up and score the two examples, real images a
 	@$(IN_ENV) conf/examples/run-demo
 
 .PHONY: test
-test: setup java  ## set everything up and run the whole suite, the fast tests first
+test: setup java postgres azurite  ## set everything up and run the whole suite, the fast tests first
 	@$(PYTEST) -m "$(FAST)" $(PYTEST_ARGS)
 	@$(PYTEST) -m "not ($(FAST))" $(PYTEST_ARGS)
 
 .PHONY: test-fast
-test-fast: setup  ## run the tests that start neither Spark nor anything else that is slow
+test-fast: setup postgres azurite  ## run the tests that start neither Spark nor anything else that is slow
 	@$(PYTEST) -m "$(FAST)" $(PYTEST_ARGS)
 
 .PHONY: lint
@@ -63,6 +63,14 @@ $(INSTALLED): requirements.lock pyproject.toml scripts/setup
 .PHONY: java
 java: setup  ## find Java 17 or later (as root on Debian: install it)
 	@scripts/java > /dev/null
+
+.PHONY: postgres
+postgres:  ## find the PostgreSQL server that tests start (as root on Debian: install it)
+	@scripts/postgres > /dev/null
+
+.PHONY: azurite
+azurite: setup  ## install the Azure store that tests start (as root on Debian: Node.js too)
+	@scripts/azurite > /dev/null
 
 .PHONY: clean
 clean:  ## remove the environment, caches and everything else that was made here
