@@ -1,7 +1,7 @@
-"""Makes the table of keys in docs/deployment-yaml.md: ``python docs/make_tables.py``. Any process.
+"""Makes the tables of keys in docs/: ``python docs/make_tables.py``. Any process.
 
 The keys, their values, defaults and meanings come from ``sparkscore.spec``, the one place where
-they are declared. A test compares the committed page with what this makes.
+they are declared. A test compares the committed pages with what this makes.
 """
 
 from __future__ import annotations
@@ -13,36 +13,43 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
-from sparkscore.spec import DeploymentSpec, Field, iter_fields
+from sparkscore.spec import DOCUMENTS, DeploymentSpec, Document, Field, iter_fields
 from sparkscore.spec.types import Allowed
+from sparkscore.spec.vocabulary import ANY
 
-PAGE = Path(__file__).parent / "deployment-yaml.md"
-BEGIN, END = "<!-- keys: made by docs/make_tables.py -->", "<!-- end of keys -->"
-HEADER = (
+PAGES = tuple(Path(__file__).parent / name for name in ("deployment-yaml.md", "yaml-files.md"))
+BEGIN, END = "<!-- {kind} keys: made by docs/make_tables.py -->", "<!-- end of {kind} keys -->"
+DEPLOYMENT_HEADER = (
     "| key with `settings:` | key in the flat layout | value | default | meaning |\n"
     "|---|---|---|---|---|"
 )
+HEADER = "| key | value | default | meaning |\n|---|---|---|---|"
 NESTED_ONLY = (("type",), ("settings",), ("settings", "instance_count"))
 ESCAPES = str.maketrans({"|": "\\|", "<": "&lt;", "*": "\\*"})
 
 
 def render_page(page: str) -> str:
-    """The page with its table made anew."""
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{render_keys()}\n{END}{after}"
+    """The page with its tables made anew."""
+    for kind, model in DOCUMENTS.items():
+        begin, end = BEGIN.format(kind=kind), END.format(kind=kind)
+        if begin in page:
+            before, _, rest = page.partition(begin)
+            _, _, after = rest.partition(end)
+            page = f"{before}{begin}\n{render_keys(model)}\n{end}{after}"
+    return page
 
 
-def render_keys() -> str:
-    """The table of all keys, sections before their members."""
-    return "\n".join([HEADER, *(_render_row(field) for field in iter_fields())])
+def render_keys(model: type[Document]) -> str:
+    """The table of all keys of a document, sections before their members."""
+    header = DEPLOYMENT_HEADER if model is DeploymentSpec else HEADER
+    return "\n".join([header, *(_render_row(model, field) for field in iter_fields(model))])
 
 
-def _render_row(field: Field) -> str:
+def _render_row(model: type[Document], field: Field) -> str:
     cells = [
-        f"`{'.'.join(field.path)}`",
-        _render_flat_key(field),
-        _render_value(field).translate(ESCAPES),
+        f"`{'.'.join('<name>' if part == ANY else part for part in field.path)}`",
+        *([_render_flat_key(field)] if model is DeploymentSpec else []),
+        _render_value(model, field).translate(ESCAPES),
         _render_default(field),
         field.description.translate(ESCAPES),
     ]
@@ -56,10 +63,11 @@ def _render_flat_key(field: Field) -> str:
     return f"`{'.'.join(field.path[1:])}`" if field.path[0] == "settings" else "same"
 
 
-def _render_value(field: Field) -> str:
-    words = next(_iter_allowed(_get_annotation(field)), "")
+def _render_value(model: type[Document], field: Field) -> str:
+    annotation = _get_annotation(model, field)
+    words = next(_iter_allowed(annotation), "")
     if not field.is_map or field.is_union:
-        return words or "mapping"
+        return words or ("any value" if Any in annotation else "mapping")
     return f"mapping; each value: {words}" if words else "mapping"
 
 
@@ -73,13 +81,14 @@ def _render_default(field: Field) -> str:
     return f"`{field.default if isinstance(field.default, str) else json.dumps(field.default)}`"
 
 
-def _get_annotation(field: Field) -> tuple[Any, ...]:
+def _get_annotation(document: type[Document], field: Field) -> tuple[Any, ...]:
     """The declared type of a field and what annotates it."""
-    model: type[BaseModel] = DeploymentSpec
-    for name in field.path[:-1]:
+    model: type[BaseModel] = document
+    names = [name for name in field.path if name != ANY]
+    for name in names[:-1]:
         parts = _iter_parts(model.model_fields[name].annotation)
         model = next(part for part in parts if _is_model(part))
-    info = model.model_fields[field.path[-1]]
+    info = model.model_fields[names[-1]]
     return (*info.metadata, info.annotation)
 
 
@@ -107,4 +116,5 @@ def _is_model(part: Any) -> bool:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(render_page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    for page in PAGES:
+        page.write_text(render_page(page.read_text(encoding="utf-8")), encoding="utf-8")

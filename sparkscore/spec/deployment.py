@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
 from sparkscore.spec.environment import Environment
+from sparkscore.spec.grammar import Conflict, Document, FlatLayout, Grammar
 from sparkscore.spec.model import Model
-from sparkscore.spec.rules import find_conflicts
-from sparkscore.spec.settings import OUTPUT_FORMATS, OutputFormat, SettingsSpec
+from sparkscore.spec.rules import iter_conflicts
+from sparkscore.spec.settings import OUTPUT_FORMATS, OutputFormat, RetrySettings, SettingsSpec
 from sparkscore.spec.types import (
     Allowed,
     Count,
@@ -73,12 +74,32 @@ class ResourcesSpec(Spec):
     )
 
 
-class DeploymentSpec(Spec):
+_GRAMMAR = Grammar(
+    kind="deployment",
+    aliases={
+        "model.local_path": ("model", "path"),
+        "code_configuration.code.local_path": ("code_configuration", "code"),
+        "code_configuration.code.path": ("code_configuration", "code"),
+    },
+    short_keys={
+        **{name: ("settings", "retry_settings", name) for name in RetrySettings.model_fields},
+        "instance_count": ("resources", "instance_count"),
+    },
+    ignored=(),
+    flat=FlatLayout(
+        section="settings", stays=frozenset({"instance_count"}), anywhere="error_threshold"
+    ),
+)
+
+
+class DeploymentSpec(Document):
     """One model deployment.
 
     Fields hold what was written; the properties hold what follows from it where a default depends
     on other fields. Paths stay as written: LoadedDeployment.resolve makes them absolute.
     """
+
+    grammar: ClassVar[Grammar] = _GRAMMAR
 
     name: Name = Field(description="Name of the deployment, unique within its endpoint.")
     endpoint_name: Name = Field(description="Name of the endpoint that the deployment belongs to.")
@@ -107,14 +128,9 @@ class DeploymentSpec(Spec):
         default_factory=SettingsSpec, description="How inputs are scored and results written."
     )
 
-    @model_validator(mode="after")
-    def _check_conflicts(self) -> DeploymentSpec:
-        conflicts = find_conflicts(self)
-        if conflicts:
-            raise PydanticCustomError(
-                "conflicts", "{first}", {"first": conflicts[0].message, "conflicts": conflicts}
-            )
-        return self
+    def iter_conflicts(self) -> Iterator[Conflict]:
+        """What the fields, valid one by one, must not say together."""
+        yield from iter_conflicts(self)
 
     @property
     def given_instance_count(self) -> int | None:

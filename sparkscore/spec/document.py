@@ -36,16 +36,16 @@ _SCALARS: tuple[tuple[re.Pattern[str], Callable[[str], Scalar]], ...] = (
 _UNUSABLE = re.compile("[\0\ud800-\udfff]")
 
 
-def read_document(path: Path) -> Entry:
-    """The mapping in a YAML file.
+def read_document(path: Path, *, kind: str = "deployment") -> Entry:
+    """The mapping in a YAML file; errors call it a ``kind`` file.
 
     Raises UnresolvedReferenceError if the file cannot be read, MalformedDocumentError (file, line,
     column) if it is no single, plain, UTF-8 YAML mapping.
     """
     source = str(path)
-    content = _read_bytes(path)
+    content = _read_bytes(path, kind=kind)
     if len(content) > MAX_BYTES:
-        _refuse(source, f"larger than {MAX_BYTES:,} bytes: this is no deployment file")
+        _refuse(source, f"larger than {MAX_BYTES:,} bytes: this is no {kind} file")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -56,33 +56,34 @@ def read_document(path: Path) -> Entry:
             line=before.count(b"\n") + 1,
             column=error.start - before.rfind(b"\n"),
         )
-    return parse_document(text, source=source)
+    return parse_document(text, source=source, kind=kind)
 
 
-def _read_bytes(path: Path) -> bytes:
+def _read_bytes(path: Path, *, kind: str) -> bytes:
     try:
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
     except FileNotFoundError as error:
         raise UnresolvedReferenceError(
-            f"{path}: no such file: give the path of a deployment file",
-            condition="DEPLOYMENT_FILE_NOT_FOUND",
+            f"{path}: no such file: give the path of the {kind} file",
+            condition=f"{kind.upper()}_FILE_NOT_FOUND",
             file=str(path),
         ) from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UnresolvedReferenceError(
-            f"{path}: cannot be read as a deployment file: {reason}",
-            condition="DEPLOYMENT_FILE_NOT_READABLE",
+            f"{path}: the {kind} file cannot be read: {reason}",
+            condition=f"{kind.upper()}_FILE_NOT_READABLE",
             file=str(path),
         ) from error
 
 
-def parse_document(text: str, *, source: str) -> Entry:
+def parse_document(text: str, *, source: str, kind: str = "deployment") -> Entry:
     """The mapping in a YAML text; see ``read_document``."""
     root = parse_value(text, key="", place=Place(source), numbered=True)
     if root is None or root.content is None:
-        _refuse(source, "is empty: a deployment file starts with `name:`", line=1, column=1)
+        problem = f"is empty: write the keys that `sparkscore schema {kind}` prints"
+        _refuse(source, problem, line=1, column=1)
     if not isinstance(root.content, dict):
         found = "a list" if isinstance(root.content, list) else "a single value"
         _refuse(source, f"holds {found}, not `key: value` lines", line=1, column=1)

@@ -1,4 +1,4 @@
-"""The environment of a deployment: parsed and recorded. Any process."""
+"""An environment, of a deployment or on its own: parsed and recorded. Any process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class BuildSpec(Spec):
     """How an image is built."""
 
     path: RequiredText | None = Field(
-        default=None, description="Folder to build the image from; relative to the deployment file."
+        default=None, description="Folder to build the image from; relative to this file."
     )
     dockerfile_path: RequiredText | None = Field(
         default=None, description="Dockerfile inside that folder."
@@ -37,7 +37,7 @@ CondaFile = Annotated[
 
 
 class EnvironmentSpec(Spec):
-    """An environment described in the deployment itself."""
+    """What an environment consists of."""
 
     name: RequiredText | None = Field(default=None, description="Name of the environment.")
     version: Text | None = Field(default=None, description="Version of the environment.")
@@ -46,7 +46,7 @@ class EnvironmentSpec(Spec):
     )
     conda_file: CondaFile | None = Field(
         default=None,
-        description="Conda file, relative to the deployment file, or its content as a mapping.",
+        description="Conda file, relative to this file, or its content as a mapping.",
     )
     build: BuildSpec | None = Field(default=None, description="How the image is built. Recorded.")
     os_type: Annotated[Literal["linux", "windows"], Allowed("linux or windows")] = Field(

@@ -24,7 +24,7 @@ class InlineModel(Spec):
     """A model file or folder named in the deployment itself."""
 
     path: RequiredText = Field(
-        description="File, folder or URI of the model; relative to the deployment file. Also "
+        description="File, folder or URI of the model; relative to this file. Also "
         "written local_path."
     )
     name: RequiredText | None = Field(

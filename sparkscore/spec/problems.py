@@ -1,4 +1,4 @@
-"""What is wrong with a deployment, gathered and raised as one error. Any process, pure."""
+"""What is wrong with a document, gathered and raised as one error. Any process, pure."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from typing import Any, NoReturn
 
 from sparkscore.errors import InvalidFieldError, SpecError, UnknownFieldError
 from sparkscore.spec.entries import Entry, Place
-
-MISSING_FIELD = "MISSING_FIELD"
-"""Condition of a required key that is not there."""
+from sparkscore.spec.grammar import MISSING_FIELD
 
 _MOST_OTHERS = 5
 _MOST_KEYS = 12
@@ -76,11 +74,11 @@ def _without_echoes(problems: Iterable[Problem]) -> list[Problem]:
     ]
 
 
-def unknown_key(entry: Entry, *, nearest: str | None, allowed: Iterable[str]) -> Problem:
-    """The problem of a key that no field has."""
+def unknown_key(entry: Entry, *, nearest: str | None, allowed: Iterable[str], kind: str) -> Problem:
+    """The problem of a key that no field of the document ``kind`` has."""
     known = sorted(allowed)
     if nearest is None and len(known) > _MOST_KEYS:
-        advice = "`sparkscore schema deployment` prints all keys"
+        advice = f"`sparkscore schema {kind}` prints all keys"
     elif nearest is None:
         advice = f"known keys here: {', '.join(known) or 'none'}"
     elif nearest.rpartition(".")[2] == entry.key.rpartition(".")[2]:
@@ -97,6 +95,16 @@ def unknown_key(entry: Entry, *, nearest: str | None, allowed: Iterable[str]) ->
     )
 
 
+def refused_key(entry: Entry, why: str) -> Problem:
+    """The problem of a key that is known and not accepted; its value is not shown."""
+    return Problem(
+        entry.place,
+        entry.key,
+        f"{show_key(entry.key)} is not accepted: {why}",
+        attributes={"value": None, "nearest": None},
+    )
+
+
 def given_twice(first: Entry, second: Entry) -> Problem:
     """The problem of one field written under two keys."""
     where = first.place.source if first.place.line is None else f"line {first.place.line}"
@@ -108,13 +116,16 @@ def given_twice(first: Entry, second: Entry) -> Problem:
     )
 
 
-def refused_value(entry: Entry, words: str, *, hint: str = "") -> Problem:
+def refused_value(
+    entry: Entry, words: str, *, hint: str = "", condition: str | None = None
+) -> Problem:
     """The problem of a value that its field does not allow."""
     message = f"{show_key(entry.key)} must be {words}, not {show_value(entry)}{hint}"
     return Problem(
         entry.place,
         entry.key,
         message,
+        condition=condition,
         attributes={"value": get_value(entry), "nearest": None},
     )
 

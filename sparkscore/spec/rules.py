@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sparkscore.spec.grammar import Conflict
 from sparkscore.spec.model import InlineModel
 from sparkscore.spec.settings import OUTPUT_FORMATS
 from sparkscore.spec.spark_conf import refused_spark_conf
@@ -14,17 +14,10 @@ if TYPE_CHECKING:
     from sparkscore.spec.deployment import DeploymentSpec
 
 
-@dataclass(frozen=True)
-class Conflict:
-    """A field whose value cannot stand with the others; ``message`` follows its key."""
-
-    path: tuple[str, ...]
-    message: str
-
-
-def find_conflicts(spec: DeploymentSpec) -> list[Conflict]:
+def iter_conflicts(spec: DeploymentSpec) -> Iterator[Conflict]:
     """All conflicts of a deployment whose fields are valid one by one."""
-    return [conflict for rule in _RULES for conflict in rule(spec)]
+    for rule in _RULES:
+        yield from rule(spec)
 
 
 def _setting(name: str, message: str) -> Conflict:

@@ -31,6 +31,7 @@ REFERENCE_PATTERN = (
     r"|models:/[^/\s].*"
     r"|runs:/[^/\s]+/.+)$"
 )
+ASSET_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$"
 NAME_PATTERN = r"^[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?$"
 FILE_NAME_PATTERN = r"""^[^~"#%&*:<>?/\\{|}\x00-\x1f\x7f]+$"""
 TABLE_PATTERN = r"^(([A-Za-z0-9_]+|`[^`]+`)\.){0,2}([A-Za-z0-9_]+|`[^`]+`)$"
@@ -49,12 +50,14 @@ _MEMORY_UNITS = {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024
 class Allowed:
     """What a type allows, in words for errors; last in Annotated, it replaces pydantic's words.
 
-    ``hint`` follows the refused value ("; write {value}..."); ``hints`` does for single values.
+    ``hint`` follows the refused value ("; write {value}..."); ``hints`` does for single values,
+    whose errors may have a condition of their own.
     """
 
     words: str
     hint: str = ""
     hints: Mapping[str, str] = field(default_factory=dict, hash=False)
+    conditions: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
@@ -63,7 +66,11 @@ class Allowed:
             handler(source),
             custom_error_type="allowed",
             custom_error_message=self.words,
-            custom_error_context={"hint": self.hint, "hints": dict(self.hints)},
+            custom_error_context={
+                "hint": self.hint,
+                "hints": dict(self.hints),
+                "conditions": dict(self.conditions),
+            },
         )
 
 
@@ -164,6 +171,17 @@ Name = Annotated[
     str,
     Field(min_length=3, max_length=32, pattern=NAME_PATTERN),
     Allowed("3 to 32 letters, digits and '-', beginning with a letter and not ending in '-'"),
+]
+_ASSET_WORDS = "1 to 255 letters, digits, '-', '_' and '.', beginning with a letter or digit"
+AssetName = Annotated[str, Field(pattern=ASSET_NAME_PATTERN), Allowed(_ASSET_WORDS)]
+AssetVersion = Annotated[
+    str,
+    Field(pattern=ASSET_NAME_PATTERN),
+    AsWritten(),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string", "pattern": ASSET_NAME_PATTERN}, {"type": "number"}]}
+    ),
+    Allowed(_ASSET_WORDS),
 ]
 Reference = Annotated[
     str,

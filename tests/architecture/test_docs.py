@@ -17,12 +17,12 @@ import pytest
 import typer
 import yaml
 
-from docs.make_tables import PAGE, render_page
-from sparkscore.cli.arguments import repeat_flags
+from docs.make_tables import BEGIN, render_page
+from docs.make_tables import PAGES as TABLE_PAGES
 from sparkscore.cli.main import app
 from sparkscore.control import RunOptions, SummaryMessage, plan_run
 from sparkscore.messages.status import StatusMessage
-from sparkscore.spec import load_deployment
+from sparkscore.spec import DOCUMENTS, DeploymentSpec, load_document
 from tests.architecture.sources import ROOT, module_paths, relative_name
 
 PAGES = sorted(
@@ -82,34 +82,77 @@ COMMANDS = [
 def parse_command(arguments: list[str]) -> dict[str, Any]:
     """What the command line's own parser makes of them; leaves like it for wrong ones."""
     command: Any = typer.main.get_command(app)
-    left = repeat_flags(arguments)
+    left = list(arguments)
     while hasattr(command, "commands"):
-        command = command.commands[left.pop(0)]
+        name = left.pop(0)
+        command = command.get_command(None, name)
+        if command is None:
+            raise KeyError(name)
     parameters: dict[str, Any] = command.make_context("sparkscore", left).params
     return parameters
 
 
-def test_keys__table_is_up_to_date() -> None:
-    page = PAGE.read_text(encoding="utf-8")
+@pytest.mark.parametrize("path", TABLE_PAGES, ids=relative_name)
+def test_keys__tables_are_up_to_date(path: Path) -> None:
+    page = path.read_text(encoding="utf-8")
     assert page == render_page(page), "run: python docs/make_tables.py"
-    assert "| `settings.mini_batch_size` | `mini_batch_size` |" in page
+
+
+def test_keys__every_document_has_a_table() -> None:
+    pages = "".join(path.read_text(encoding="utf-8") for path in TABLE_PAGES)
+    assert [kind for kind in DOCUMENTS if pages.count(BEGIN.format(kind=kind)) != 1] == []
+    assert "| `settings.mini_batch_size` | `mini_batch_size` |" in pages
+    assert "| `inputs.<name>.path` |" in pages
+
+
+def find_kind(text: str) -> str:
+    """The kind of document that a block is: by its ``$schema``, else its first comment.
+
+    ``# endpoint.yml`` and ``# data-flights.yml`` say it; a block that says nothing is a deployment.
+    """
+    schema = re.search(r"^\$schema: \S*/(\w+)\.schema\.json$", text, re.MULTILINE)
+    comment = re.match(r"# ([a-z]+)\S*\.ya?ml\b", text)
+    found = schema or comment
+    name = found[1].lower() if found is not None else "deployment"
+    return next((kind for kind in sorted(DOCUMENTS, key=len) if name.endswith(kind)), name)
 
 
 @pytest.mark.parametrize("block", YAML_BLOCKS, ids=name_block)
 def test_yaml__loads(block: Block, tmp_path: Path) -> None:
+    kind = find_kind(block.text)
     content = yaml.safe_load(block.text)
-    file = tmp_path / "deployment.yml"
-    missing = {} if "name" in content else {**REQUIRED, **content}
-    file.write_text(yaml.safe_dump(missing) if missing else block.text)
-    assert load_deployment(file, overrides=(), flags={}).spec.endpoint_name
+    file = tmp_path / f"{kind}.yml"
+    is_part = kind == "deployment" and "name" not in content
+    file.write_text(yaml.safe_dump({**REQUIRED, **content}) if is_part else block.text)
+    assert load_document(DOCUMENTS[kind], file).spec.to_document()
 
 
 @pytest.mark.parametrize(
-    "file", sorted((ROOT / "conf").rglob("deployment*.yml")), ids=relative_name
+    ("text", "kind"),
+    [
+        ("name: abc\n", "deployment"),
+        ("# endpoint.yml\nname: abc\n", "endpoint"),
+        ("# data-flights.yml\nname: abc\n", "data"),
+        ("# datastore.yml\nname: abc\n", "datastore"),
+        ("# a comment\nname: abc\n", "deployment"),
+        ("$schema: https://x.net/latest/batchEndpoint.schema.json\n", "endpoint"),
+        ("$schema: https://x.net/latest/modelBatchDeployment.schema.json\n", "deployment"),
+        ("$schema: https://x.net/latest/amlCompute.schema.json\n", "compute"),
+    ],
+)
+def test_find_kind__examples(text: str, kind: str) -> None:
+    assert find_kind(text) == kind
+
+
+@pytest.mark.parametrize(
+    "file",
+    [path for kind in DOCUMENTS for path in sorted((ROOT / "conf").rglob(f"{kind}*.yml"))],
+    ids=relative_name,
 )
 def test_example__loads(file: Path) -> None:
-    spec = load_deployment(file, overrides=(), flags={}).spec
-    if spec.code_configuration is not None:
+    model = DOCUMENTS[find_kind(f"# {file.name}")]
+    spec = load_document(model, file).spec
+    if isinstance(spec, DeploymentSpec) and spec.code_configuration is not None:
         code = file.parent / spec.code_configuration.code
         assert (code / spec.code_configuration.scoring_script).is_file()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sparkscore.errors import InvalidFieldError
-from sparkscore.spec import iter_fields
+from sparkscore.spec import DeploymentSpec, iter_fields
 
 LARGEST = 2**31 - 1
 
@@ -353,7 +353,7 @@ def test_record__summary_only_has_no_output_file(make_deployment):
 
 
 def test_fields__have_descriptions():
-    fields = list(iter_fields())
+    fields = list(iter_fields(DeploymentSpec))
     assert len(fields) > 60
     assert [field.path for field in fields if len(field.description) < 10] == []
 
@@ -362,7 +362,7 @@ def test_fields__have_descriptions():
     "junk", ["5", "-7", "1.5", "true", "text", "[a]", "[[1]]", "{a: b}", "{a: {b: 1}}", "''"]
 )
 def test_fields__junk_is_explained_in_our_words(make_deployment, junk):
-    for field in iter_fields():
+    for field in iter_fields(DeploymentSpec):
         override = f"{'.'.join(field.path)}={junk}"
         try:
             make_deployment("", override)

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from sparkscore.spec import deployment_json_schema, iter_fields
+from sparkscore.spec import DeploymentSpec, deployment_json_schema, iter_fields
 
 SAMPLES = sorted((Path(__file__).parent / "samples").glob("*.yml"))
 BASE = {"name": "abc", "endpoint_name": "digits", "model": "azureml:m:1"}
@@ -98,7 +98,7 @@ def test_schema__every_field_has_a_description_in_both_layouts():
     assert [entry[:2] for entry in properties if not entry[2].get("description")] == []
     flat = definitions["FlatDeployment"]["properties"]
     nested = definitions["NestedDeployment"]["properties"]
-    for field in iter_fields():
+    for field in iter_fields(DeploymentSpec):
         if len(field.path) == 2 and field.path[0] == "settings":
             assert field.path[1] in definitions["SettingsSpec"]["properties"]
             assert field.path[1] in flat or field.path[1] == "instance_count"
