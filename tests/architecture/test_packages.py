@@ -12,12 +12,14 @@ from tests.architecture.sources import PACKAGE, module_paths, parse, relative_na
 PROCESSES = {
     "errors": "every process",
     "messages": "any process",
+    "storage": "any process",
     "executor": "python worker",
     "spec": "any process",
     "listing": "any process",
     "plan": "any process",
     "driver": "spark driver",
     "targets": "control plane",
+    "state": "control plane",
     "control": "control plane",
     "cli": "control plane",
 }

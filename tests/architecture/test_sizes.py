@@ -23,7 +23,9 @@ SOURCES = [
     for path in module_paths(ROOT / folder)
 ]
 OLD_PYTHON = [
-    path for path in module_paths() if package_of(path) in {"errors", "messages", "executor"}
+    path
+    for path in module_paths()
+    if package_of(path) in {"errors", "messages", "executor", "storage"}
 ]
 EACH_SOURCE = pytest.mark.parametrize("path", SOURCES, ids=relative_name)
 EACH_OLD_PYTHON_SOURCE = pytest.mark.parametrize("path", OLD_PYTHON, ids=relative_name)
@@ -145,4 +147,5 @@ def test_iter_newer__examples(code: str, count: int) -> None:
 
 def test_old_python__covers_what_a_script_host_imports() -> None:
     assert PACKAGE / "errors.py" in OLD_PYTHON
-    assert {package_of(path) for path in OLD_PYTHON} == {"errors", "messages", "executor"}
+    packages = {package_of(path) for path in OLD_PYTHON}
+    assert packages == {"errors", "messages", "executor", "storage"}

@@ -1,0 +1,226 @@
+"""What can be asked of a store within one transaction. Control plane.
+
+``find_`` gives None for what is not there, ``get_`` raises NotFoundError with the closest name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+from sqlalchemy import Column, Connection, Select, select
+
+from sparkscore.errors import NotFoundError
+from sparkscore.state.job_queries import (
+    Archived,
+    JobFilter,
+    archived_condition,
+    select_active_jobs,
+    select_job_count,
+    select_jobs,
+)
+from sparkscore.state.names import all_archived, not_found, version_not_found
+from sparkscore.state.records import (
+    AssetKind,
+    AssetRecord,
+    ComputeRecord,
+    DatastoreRecord,
+    DeploymentRecord,
+    EndpointRecord,
+    JobRecord,
+)
+from sparkscore.state.rows import from_row
+from sparkscore.state.tables import assets, computes, datastores, deployments, endpoints, jobs
+
+Record = TypeVar("Record")
+
+_NAMES_COUNT = 1000
+"""How many of the newest jobs are looked through for a name that is spelled alike."""
+
+_EVERY_JOB = JobFilter()
+
+
+class Reader:
+    """One snapshot of a store; usable only inside ``with store.reading()`` or ``writing()``."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def find_endpoint(self, name: str) -> EndpointRecord | None:
+        """The endpoint of this name in any case."""
+        return self._find(EndpointRecord, select(endpoints).where(endpoints.c.key == name.lower()))
+
+    def get_endpoint(self, name: str) -> EndpointRecord:
+        """As ``find_endpoint``; raises NotFoundError ENDPOINT_NOT_FOUND."""
+        found = self.find_endpoint(name)
+        return found or _raise(not_found("endpoint", name, self._names(endpoints.c.name)))
+
+    def list_endpoints(self) -> list[EndpointRecord]:
+        """All endpoints by name."""
+        found = self._list(EndpointRecord, select(endpoints))
+        return sorted(found, key=lambda record: record.name.lower())
+
+    def find_deployment(self, endpoint: str, name: str) -> DeploymentRecord | None:
+        query = select(deployments).where(
+            deployments.c.endpoint_key == endpoint.lower(), deployments.c.name == name
+        )
+        return self._find(DeploymentRecord, query)
+
+    def get_deployment(self, endpoint: str, name: str) -> DeploymentRecord:
+        """Raises NotFoundError ENDPOINT_NOT_FOUND or DEPLOYMENT_NOT_FOUND."""
+        found = self.find_deployment(endpoint, name)
+        if found is not None:
+            return found
+        there = self.get_endpoint(endpoint)
+        known = self._names(deployments.c.name, deployments.c.endpoint_key == there.name.lower())
+        where = f" of endpoint {there.name!r}"
+        raise not_found("deployment", name, known, where=where, endpoint=there.name)
+
+    def list_deployments(self, endpoint: str) -> list[DeploymentRecord]:
+        """The deployments of an endpoint by name; raises NotFoundError ENDPOINT_NOT_FOUND."""
+        key = self.get_endpoint(endpoint).name.lower()
+        query = select(deployments).where(deployments.c.endpoint_key == key)
+        return sorted(self._list(DeploymentRecord, query), key=lambda record: record.name)
+
+    def find_job(self, name: str) -> JobRecord | None:
+        return self._find(JobRecord, select(jobs).where(jobs.c.name == name))
+
+    def get_job(self, name: str) -> JobRecord:
+        """Raises NotFoundError JOB_NOT_FOUND."""
+        found = self.find_job(name)
+        return found or _raise(not_found("job", name, self._newest_job_names()))
+
+    def list_jobs(
+        self,
+        wanted: JobFilter = _EVERY_JOB,
+        *,
+        limit: int | None = None,
+        before_sequence: int | None = None,
+    ) -> list[JobRecord]:
+        """Jobs, the newest first.
+
+        The ``sequence`` of the last one is the next page's ``before_sequence``.
+        """
+        query = select_jobs(wanted, limit=limit, before_sequence=before_sequence)
+        return self._list(JobRecord, query)
+
+    def count_jobs(self, wanted: JobFilter = _EVERY_JOB) -> int:
+        return int(self._connection.execute(select_job_count(wanted)).scalar_one())
+
+    def list_active_jobs(self) -> list[JobRecord]:
+        """Jobs that have not ended, the oldest first: the queue."""
+        return self._list(JobRecord, select_active_jobs())
+
+    def find_asset(self, kind: AssetKind, name: str, version: str) -> AssetRecord | None:
+        query = _select_assets(kind, name).where(assets.c.version == version)
+        return self._find(AssetRecord, query)
+
+    def get_asset(self, kind: AssetKind, name: str, version: str) -> AssetRecord:
+        """Raises NotFoundError ENVIRONMENT_NOT_FOUND, DATA_NOT_FOUND or CODE_NOT_FOUND.
+
+        ``closest`` is a name, or a version where the name is right.
+        """
+        found = self.find_asset(kind, name, version)
+        if found is not None:
+            return found
+        known = self.list_assets(kind, name, archived="include")
+        versions = [record.version for record in known]
+        if not versions:
+            raise not_found(kind, name, self._asset_names(kind), version=version)
+        raise version_not_found(kind, name, version, versions)
+
+    def find_latest_asset(self, kind: AssetKind, name: str) -> AssetRecord | None:
+        """The version that was registered last and is not archived."""
+        query = _select_assets(kind, name).where(*archived_condition("exclude"))
+        return self._find(AssetRecord, _newest_first(query).limit(1))
+
+    def get_latest_asset(self, kind: AssetKind, name: str) -> AssetRecord:
+        """As ``find_latest_asset``; raises as ``get_asset`` does."""
+        found = self.find_latest_asset(kind, name)
+        if found is not None:
+            return found
+        if self.list_assets(kind, name, archived="only"):
+            raise all_archived(kind, name)
+        raise not_found(kind, name, self._asset_names(kind))
+
+    def find_asset_by_digest(self, kind: AssetKind, name: str, digest: str) -> AssetRecord | None:
+        """The newest version with this content, archived or not."""
+        query = _select_assets(kind, name).where(assets.c.digest == digest)
+        return self._find(AssetRecord, _newest_first(query).limit(1))
+
+    def list_assets(
+        self, kind: AssetKind, name: str | None = None, *, archived: Archived = "exclude"
+    ) -> list[AssetRecord]:
+        """Assets of a kind, of all names or of one, the newest first."""
+        query = _select_assets(kind, name).where(*archived_condition(archived))
+        return self._list(AssetRecord, _newest_first(query))
+
+    def find_datastore(self, name: str) -> DatastoreRecord | None:
+        return self._find(DatastoreRecord, select(datastores).where(datastores.c.name == name))
+
+    def get_datastore(self, name: str) -> DatastoreRecord:
+        """Raises NotFoundError DATASTORE_NOT_FOUND."""
+        found = self.find_datastore(name)
+        return found or _raise(not_found("datastore", name, self._names(datastores.c.name)))
+
+    def find_default_datastore(self) -> DatastoreRecord | None:
+        query = select(datastores).where(datastores.c.is_default.is_(True))
+        return self._find(DatastoreRecord, query)
+
+    def get_default_datastore(self) -> DatastoreRecord:
+        """Raises NotFoundError NO_DEFAULT_DATASTORE."""
+        return self.find_default_datastore() or _raise(
+            NotFoundError(
+                "no datastore is the default one; make one with: sparkscore datastore create",
+                condition="NO_DEFAULT_DATASTORE",
+            )
+        )
+
+    def list_datastores(self) -> list[DatastoreRecord]:
+        """All datastores by name."""
+        found = self._list(DatastoreRecord, select(datastores))
+        return sorted(found, key=lambda record: record.name)
+
+    def find_compute(self, name: str) -> ComputeRecord | None:
+        return self._find(ComputeRecord, select(computes).where(computes.c.name == name))
+
+    def get_compute(self, name: str) -> ComputeRecord:
+        """Raises NotFoundError COMPUTE_NOT_FOUND."""
+        found = self.find_compute(name)
+        return found or _raise(not_found("compute", name, self._names(computes.c.name)))
+
+    def list_computes(self) -> list[ComputeRecord]:
+        """All computes by name."""
+        found = self._list(ComputeRecord, select(computes))
+        return sorted(found, key=lambda record: record.name)
+
+    def _find(self, kind: type[Record], query: Select[Any]) -> Record | None:
+        row = self._connection.execute(query).mappings().one_or_none()
+        return None if row is None else from_row(kind, row)
+
+    def _list(self, kind: type[Record], query: Select[Any]) -> list[Record]:
+        return [from_row(kind, row) for row in self._connection.execute(query).mappings()]
+
+    def _names(self, column: Column[Any], *conditions: Any) -> list[str]:
+        return list(self._connection.scalars(select(column).where(*conditions)))
+
+    def _asset_names(self, kind: AssetKind) -> Iterable[str]:
+        query = select(assets.c.name).where(assets.c.kind == kind).distinct()
+        return list(self._connection.scalars(query))
+
+    def _newest_job_names(self) -> Iterable[str]:
+        query = select(jobs.c.name).order_by(jobs.c.sequence.desc()).limit(_NAMES_COUNT)
+        return list(self._connection.scalars(query))
+
+
+def _select_assets(kind: AssetKind, name: str | None) -> Select[Any]:
+    query = select(assets).where(assets.c.kind == kind)
+    return query if name is None else query.where(assets.c.name == name)
+
+
+def _newest_first(query: Select[Any]) -> Select[Any]:
+    return query.order_by(assets.c.sequence.desc())
+
+
+def _raise(error: NotFoundError) -> Any:
+    raise error

@@ -1,0 +1,122 @@
+"""The store in a SQLite file. Control plane.
+
+Write-ahead log: readers and the one writer do not block each other. The file is private to its
+user. It must lie on a local disk; for several machines there is PostgreSQL.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import OperationalError
+
+from sparkscore.errors import StateError
+from sparkscore.state.database import BUSY_SECONDS, invalid_url
+
+_RETRY_SECONDS = 0.01
+_BEGIN = "sparkscore_begin"
+_CONDITIONS = {
+    "locked": "STORE_BUSY",
+    "malformed": "STORE_DAMAGED",
+    "not a database": "STORE_DAMAGED",
+    "no such table": "STORE_DAMAGED",
+    "no such column": "STORE_DAMAGED",
+    "readonly": "STORE_NOT_WRITABLE",
+    "is full": "STORE_NOT_WRITABLE",
+    "unable to open": "STORE_UNREACHABLE",
+    "disk i/o": "STORE_UNREACHABLE",
+}
+"""Words of SQLite's messages; its error codes can be read from Python 3.11 on only."""
+
+
+class SqliteDialect:
+    def create_engine(self, url: URL) -> Engine:
+        path = _find_path(url)
+        _create_file(path)
+        engine = create_engine(
+            url.set(database=str(path)),
+            connect_args={"timeout": BUSY_SECONDS},
+            max_overflow=-1,
+            hide_parameters=True,
+        )
+        event.listen(engine, "connect", _set_up)
+        event.listen(engine, "begin", _begin)
+        return engine
+
+    @contextmanager
+    def reading(self, engine: Engine) -> Iterator[Connection]:
+        with engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def writing(self, engine: Engine) -> Iterator[Connection]:
+        with engine.connect() as opened:
+            connection = opened.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
+            with connection.begin():
+                yield connection
+
+    def prepare(self, engine: Engine) -> None:
+        """Turn the write-ahead log on; while another process does, SQLite does not wait itself."""
+        deadline = time.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                _turn_log_on(engine)
+            except OperationalError as error:
+                if "locked" not in str(error.orig) or time.monotonic() > deadline:
+                    raise
+                time.sleep(_RETRY_SECONDS)
+            else:
+                return
+
+    def find_condition(self, error: BaseException) -> str | None:
+        text = str(error).lower()
+        return next((named for words, named in _CONDITIONS.items() if words in text), None)
+
+
+def _find_path(url: URL) -> Path:
+    if not url.database or url.database == ":memory:" or url.host:
+        raise invalid_url("it names no file")
+    if url.query:
+        raise invalid_url("parameters after ? are not supported for SQLite")
+    return Path(url.database).absolute()
+
+
+def _create_file(path: Path) -> None:
+    """Make the file if it is not there, readable by its owner alone; SQLite's own two follow it."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        missing = isinstance(error, (FileNotFoundError, NotADirectoryError, IsADirectoryError))
+        reason = "cannot be reached" if missing else "cannot be written"
+        raise StateError(
+            f"the store {path} {reason}: {error.strerror}; its folder must exist and be writable",
+            condition="STORE_UNREACHABLE" if missing else "STORE_NOT_WRITABLE",
+            store=str(path),
+        ) from error
+
+
+def _set_up(connection: Any, _record: Any) -> None:
+    # The driver shall not begin transactions by itself: _begin does.
+    connection.isolation_level = None
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN, "BEGIN"))
+
+
+def _turn_log_on(engine: Engine) -> None:
+    raw = engine.raw_connection()
+    try:
+        raw.cursor().execute("PRAGMA journal_mode = WAL")
+    except engine.dialect.loaded_dbapi.Error as error:
+        raise OperationalError("PRAGMA journal_mode", None, error) from error
+    finally:
+        raw.close()

@@ -1,0 +1,1 @@
+"""Real protocol servers that tests start: S3, Azure Blob, GCS, HTTP, PostgreSQL."""
