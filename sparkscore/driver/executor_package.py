@@ -10,7 +10,7 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
-_PARTS = ("executor", "messages")
+_PARTS = ("executor", "messages", "storage")
 _MODULES = ("__init__.py", "errors.py")
 
 

@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -21,6 +22,7 @@ from sparkscore.driver.cancel import Cancellation
 from sparkscore.driver.executor_package import ship_executor_package
 from sparkscore.driver.failures import explain_failure
 from sparkscore.driver.job_folder import JobFolder
+from sparkscore.driver.mirror import CANCEL_SECONDS, END_SECONDS, JobMirror
 from sparkscore.driver.progress import Progress
 from sparkscore.driver.publishing import publish_output
 from sparkscore.driver.scoring import ScoringRun
@@ -53,6 +55,7 @@ class JobRun:
         self.cancellation = Cancellation()
         self._folder = JobFolder(launch.job_folder)
         self._progress = Progress(self._folder, launch.job_name)
+        self._mirror = JobMirror(self._folder, launch.mirror)
         self._end = JobEnd()
         self._account: JobAccount | None = None
 
@@ -60,6 +63,7 @@ class JobRun:
         """Run the job in the session that ``open_session`` gives."""
         self._folder.make()
         self._progress.start()
+        self._mirror.start()
         try:
             with self._phase("total"):
                 self._run(open_session)
@@ -103,7 +107,14 @@ class JobRun:
         """Session and listing; inputs are listed while the session starts."""
         inputs = self.launch.input
         with ThreadPoolExecutor(1) as pool:
-            listing = pool.submit(list_inputs, inputs.uri, limit=inputs.limit)
+            listing = pool.submit(
+                list_inputs,
+                inputs.uri,
+                limit=inputs.limit,
+                options=inputs.options,
+                include=inputs.include,
+                exclude=inputs.exclude,
+            )
             with self._phase("start"):
                 spark = open_session()
             self._end.versions["spark"] = spark.version
@@ -118,6 +129,7 @@ class JobRun:
             transport=listing.transport,
             slots=slots,
             skipped_hidden_count=listing.skipped_hidden_count,
+            skipped_filtered_count=listing.skipped_filtered_count,
         )
         write_plan(plan, self.launch.job_folder)
         self._end.plan = plan
@@ -139,6 +151,7 @@ class JobRun:
             seconds_left=limits.max_task_seconds,
             wave=None,
             finished=None,
+            input_options=launch.input.options,
         )
         return ScoringRun(
             WaveTemplate(spark, context, launch.job_name),
@@ -163,10 +176,17 @@ class JobRun:
         if self._account is not None:
             with suppress(OSError):
                 self._account.close()
+        is_canceled = isinstance(self._end.error, CanceledError)
+        seconds = CANCEL_SECONDS if is_canceled else END_SECONDS
+        self._end.warnings = self._mirror.finish(timeout_seconds=seconds)
         summary = make_summary(self.launch, self._end, self._account)
         self._progress.end()
         self._folder.write_summary(summary)
         self._progress.enter(summary.status, error=self._end.message)
+        warnings = self._mirror.finish_account()
+        if warnings and not self._end.warnings:
+            summary = replace(summary, warnings=(*summary.warnings, *warnings))
+            self._folder.write_summary(summary)
         return summary
 
     @contextmanager

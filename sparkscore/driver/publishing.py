@@ -12,10 +12,12 @@ from pyspark.sql import SparkSession
 
 from sparkscore.driver.account import JobAccount
 from sparkscore.driver.publish.delta_table import publish_delta
+from sparkscore.driver.publish.in_store import publish_in_store
 from sparkscore.driver.publish.published import PublishedOutput
 from sparkscore.driver.publish.script_files import publish_folder
 from sparkscore.driver.publish.single_file import publish_file
 from sparkscore.errors import PublishError
+from sparkscore.listing.location import find_local_path
 from sparkscore.messages.launch import LaunchMessage, OutputMessage
 
 SCRIPT_FILES = "files"
@@ -31,6 +33,28 @@ def publish_output(
     account: JobAccount,
 ) -> PublishedOutput:
     """Publish all or nothing; raises what the form's own function raises."""
+
+    def publish(output: OutputMessage) -> PublishedOutput:
+        placed = replace(launch, output=output)
+        return _publish(spark, placed, staged=staged, schema=schema, account=account)
+
+    output = launch.output
+    if output.table is not None or find_local_path(output.path) is not None:
+        return publish(output)
+    scratch = Path(launch.job_folder, "scratch")
+    return publish_in_store(
+        output, job_name=launch.job_name, scratch=scratch, publish_locally=publish
+    )
+
+
+def _publish(
+    spark: SparkSession,
+    launch: LaunchMessage,
+    *,
+    staged: Sequence[Path],
+    schema: pa.Schema | None,
+    account: JobAccount,
+) -> PublishedOutput:
     output, job_name = launch.output, launch.job_name
     if output.action == "summary_only":
         return publish_folder(folders=account.script_folders, output=output, job_name=job_name)
@@ -64,6 +88,8 @@ def publish_output(
 
 def _table_folder(output: OutputMessage) -> OutputMessage:
     """A Delta table is the output folder itself, or the folder named in it."""
+    if output.table is not None:
+        return output
     return replace(output, path=str(Path(output.path, output.file_name)), file_name="")
 
 

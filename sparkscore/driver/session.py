@@ -15,7 +15,7 @@ from sparkscore.driver.delta_jars import delta_jars
 from sparkscore.errors import MissingDependencyError
 from sparkscore.messages.launch import LaunchMessage
 from sparkscore.plan.machine import read_machine
-from sparkscore.plan.spark_application import SparkApplication, plan_spark_application
+from sparkscore.plan.spark_application import SparkApplication, plan_launched_application
 
 _DELTA_EXTENSION = "io.delta.sql.DeltaSparkSessionExtension"
 
@@ -53,17 +53,12 @@ def _submitted_conf() -> dict[str, str]:
 
 
 def _application(launch: LaunchMessage, submitted: dict[str, str]) -> SparkApplication:
-    return plan_spark_application(
-        launch.job_name,
+    return plan_launched_application(
+        launch,
         entry_point="sparkscore.driver",
         launch_path=os.path.join(launch.job_folder, "launch.json"),
-        job_folder=launch.job_folder,
         machine=read_machine(),
-        master=submitted.get("spark.master", launch.master),
-        instance_count=launch.instance_count,
-        max_concurrency_per_instance=launch.max_concurrency_per_instance,
-        spark_conf={**submitted, **launch.spark_conf},
-        uses_delta=launch.output.format == "delta",
+        submitted=submitted,
     )
 
 

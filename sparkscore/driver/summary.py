@@ -35,6 +35,7 @@ class JobEnd:
     error: SparkscoreError | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     @property
     def status(self) -> str:
@@ -60,6 +61,7 @@ def make_summary(launch: LaunchMessage, end: JobEnd, account: JobAccount | None)
         status=end.status,
         inputs=InputCounts(total, counts.succeeded, counts.failed),
         unprocessed_inputs=total - counts.inputs,
+        skipped=_skipped(end.plan),
         mini_batches=MiniBatchCounts(
             mini_batches,
             counts.mini_batches - counts.mini_batches_failed,
@@ -75,9 +77,15 @@ def make_summary(launch: LaunchMessage, end: JobEnd, account: JobAccount | None)
         errors=tuple(reason.render() for reason in reasons),
         seconds={name: round(end.seconds.get(name, 0.0), 3) for name in _PHASES},
         versions={**_versions(), **end.versions},
-        warnings=launch.warnings,
+        warnings=(*launch.warnings, *end.warnings),
         deployment=launch.settings,
     )
+
+
+def _skipped(plan: ScoringPlan | None) -> dict[str, int]:
+    if plan is None:
+        return {}
+    return {"hidden": plan.skipped_hidden_count, "filtered": plan.skipped_filtered_count}
 
 
 def _error(error: SparkscoreError | None) -> dict[str, Any] | None:

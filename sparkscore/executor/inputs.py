@@ -1,19 +1,25 @@
 """Local paths for the inputs of a mini-batch. Python worker process.
 
-``direct``: the files are visible here. ``fetch``: they are downloaded by fsspec into the worker's
-scratch folder, the next mini-batch while the current one runs, and removed afterwards.
+``direct``: the files are visible here. ``fetch``: they are downloaded from their store into the
+worker's scratch folder, the next mini-batch while the current one runs, and removed afterwards. A
+download that takes longer than FETCH_TIMEOUT_SECONDS fails its attempt.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+import threading
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from sparkscore.executor.attempt_folders import remove_tree
 from sparkscore.messages.mini_batch import FETCH
+from sparkscore.storage import child_path, describe_error, fetch_file, open_store
+
+FETCH_TIMEOUT_SECONDS = 1800.0
+"""How long the download of one input may take."""
 
 _FETCH_THREADS = 8
 
@@ -21,15 +27,28 @@ _FETCH_THREADS = 8
 class InputError(Exception):
     """An input that cannot be made available; ``condition`` names why."""
 
-    condition = "INPUT_NOT_READABLE"
+    def __init__(self, message: str, *, condition: str = "INPUT_NOT_READABLE") -> None:
+        super().__init__(message)
+        self.condition = condition
 
 
 class InputStage:
     """Where the inputs of a plan with this root and transport stand on this machine."""
 
-    def __init__(self, root: str, transport: str, *, scratch: str) -> None:
+    def __init__(
+        self,
+        root: str,
+        transport: str,
+        *,
+        scratch: str,
+        options: Mapping[str, str] | None = None,
+        timeout_seconds: float = FETCH_TIMEOUT_SECONDS,
+    ) -> None:
         self._source = root.rstrip("/") or "/"
         self._fetches = transport == FETCH
+        self._options, self._timeout_seconds = dict(options or {}), timeout_seconds
+        self._store: tuple[Any, str] | None = None
+        self._lock = threading.Lock()
         self.root = os.path.join(scratch, "inputs") if self._fetches else self._source
         self._pool = ThreadPoolExecutor(_FETCH_THREADS) if self._fetches else None
         self._pending: dict[str, Future[None]] = {}
@@ -72,23 +91,29 @@ class InputStage:
         error = self._pending[path].exception()
         if error is not None:
             del self._pending[path]
-            raise InputError(f"{path} could not be fetched from {self._source}: {error}") from error
+            raise InputError(
+                f"{path} could not be fetched from {self._source}: {describe_error(error)}",
+                condition=_condition_of(error),
+            )
 
     def _fetch(self, path: str) -> None:
         if not _is_plain(path):
             raise ValueError("its name is no relative path; rename it")
         target = os.path.join(self.root, path)
         os.makedirs(os.path.dirname(target), exist_ok=True)
-        filesystem, source = _open_source(self._source)
-        filesystem.get_file(f"{source.rstrip('/')}/{path}", target)
+        filesystem, folder = self._open()
+        source = child_path(filesystem, folder, path)
+        fetch_file(filesystem, source, target, timeout_seconds=self._timeout_seconds)
+
+    def _open(self) -> tuple[Any, str]:
+        with self._lock:
+            if self._store is None:
+                self._store = open_store(self._source, self._options)
+            return self._store
 
 
-def _open_source(uri: str) -> tuple[Any, str]:
-    """The fsspec filesystem of ``uri`` and the path in it; imported only where it is needed."""
-    from fsspec.core import url_to_fs
-
-    filesystem, path = url_to_fs(uri)
-    return filesystem, str(path)
+def _condition_of(error: BaseException) -> str:
+    return "INPUT_FETCH_TIMEOUT" if isinstance(error, TimeoutError) else "INPUT_NOT_READABLE"
 
 
 def _is_plain(path: str) -> bool:

@@ -14,7 +14,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Callable
 
 import pyarrow as pa
@@ -45,7 +45,8 @@ class TaskContext:
     ``wave`` is a broadcast of the wave's mini-batches, one JSON text a task. ``job_folder`` is
     used where it is visible. ``failed_inputs_left`` and ``failed_mini_batches_left`` end the task
     once passed, None for never; ``seconds_left`` ends it with the first mini-batch that ends after
-    that time. ``finished`` is an accumulator of outcomes by mini-batch.
+    that time. ``finished`` is an accumulator of outcomes by mini-batch. ``input_options`` say how
+    to reach the inputs' store.
     """
 
     scoring: ScoringMessage
@@ -58,6 +59,7 @@ class TaskContext:
     seconds_left: float
     wave: Any
     finished: Any
+    input_options: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,12 @@ class WorkerSession:
         self._scratch = tempfile.mkdtemp(prefix="sparkscore-", dir=_scratch_root())
         visible = os.path.isdir(context.job_folder)
         base = context.job_folder if visible else self._scratch
-        self.inputs = InputStage(context.input_root, context.transport, scratch=self._scratch)
+        self.inputs = InputStage(
+            context.input_root,
+            context.transport,
+            scratch=self._scratch,
+            options=context.input_options,
+        )
         folders = AttemptFolders(os.path.join(base, "staging", "files"))
         self._log = open_script_log(os.path.join(base, "logs"))
         environment = host_environment(

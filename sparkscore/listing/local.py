@@ -11,37 +11,35 @@ from itertools import islice
 
 from sparkscore.errors import PlanError
 from sparkscore.listing.columns import FileColumns
-from sparkscore.listing.location import HIDDEN_PREFIXES, not_found, not_readable
+from sparkscore.listing.filters import NameFilter, Skipped
+from sparkscore.listing.location import not_found, not_readable
 
 
 class LocalInput:
     """A local file or folder; ``root`` is the folder that all paths are relative to."""
 
-    def __init__(self, path: str) -> None:
-        self._path = path
+    def __init__(self, path: str, names: NameFilter) -> None:
+        self._path, self._names = path, names
         self._is_folder = stat.S_ISDIR(_get_mode(path))
         self.root = path if self._is_folder else os.path.dirname(path)
 
-    def list_files(self, columns: FileColumns, *, limit: int | None) -> int:
-        """Appends the first ``limit`` files by path; returns how many hidden names it skipped."""
-        if not self._is_folder:
-            _append_file(columns, self.root, os.path.basename(self._path))
-            return 0
-        tree = _Tree(self._path)
-        paths = (path for path in tree.iter_files() if _append_file(columns, self.root, path))
+    def list_files(self, columns: FileColumns, *, limit: int | None) -> Skipped:
+        """Appends the first ``limit`` files by path; returns how many names it skipped."""
+        tree = _Tree(self.root, self._names)
+        found = tree.iter_files() if self._is_folder else tree.iter_file(self._path)
+        paths = (path for path in found if _append_file(columns, self.root, path))
         for _ in islice(paths, limit):
             pass
-        return tree.skipped_hidden_count
+        return tree.skipped
 
-    def skip_to_file(self) -> int | None:
-        """None if there is a file to score, else how many hidden names there are."""
-        if not self._is_folder:
-            return None
-        tree = _Tree(self._path, is_sorted=False)
-        for path in tree.iter_files():
+    def skip_to_file(self) -> Skipped | None:
+        """None if there is a file to score, else how many names were skipped."""
+        tree = _Tree(self.root, self._names, is_sorted=False)
+        found = tree.iter_files() if self._is_folder else tree.iter_file(self._path)
+        for path in found:
             if _find_stat(os.path.join(self.root, path)) is not None:
                 return None
-        return tree.skipped_hidden_count
+        return tree.skipped
 
 
 @dataclass
@@ -60,16 +58,34 @@ class _Tree:
     """
 
     root: str
+    names: NameFilter
     is_sorted: bool = True
-    skipped_hidden_count: int = 0
+    skipped: Skipped = field(default_factory=Skipped)
     _open_folders: list[_Folder] = field(default_factory=list)
 
+    def iter_file(self, path: str) -> Iterator[str]:
+        """The one file that the input is, unless a pattern leaves it out."""
+        return self._filtered(iter([os.path.basename(path)]))
+
     def iter_files(self) -> Iterator[str]:
+        """The files that are taken, in path order."""
+        return self._filtered(self._walk())
+
+    def _filtered(self, paths: Iterator[str]) -> Iterator[str]:
+        for path in paths:
+            if self.names.takes(path):
+                yield path
+            else:
+                self.skipped.filtered += 1
+
+    def _walk(self) -> Iterator[str]:
         self._enter("")
         while self._open_folders:
             folder = self._open_folders[-1]
             for name in folder.names:
                 if name.endswith("/"):
+                    if not self.names.enters(folder.prefix + name):
+                        continue
                     self._enter(folder.prefix + name)
                     break
                 yield folder.prefix + name
@@ -92,8 +108,8 @@ class _Tree:
         with self._reading(path), os.scandir(path) as entries:
             for entry in entries:
                 name = entry.name
-                if name.startswith(HIDDEN_PREFIXES):
-                    self.skipped_hidden_count += 1
+                if self.names.hides(name):
+                    self.skipped.hidden += 1
                 else:
                     yield f"{name}/" if _is_folder(entry) else name
 

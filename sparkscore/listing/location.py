@@ -7,10 +7,8 @@ import re
 from urllib.parse import unquote
 
 from sparkscore.errors import InputNotFoundError, PlanError
+from sparkscore.storage import describe_error, is_uri
 
-HIDDEN_PREFIXES = (".", "_")
-
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _LOCAL = re.compile(r"(file|local)://(localhost(?=/))?|file:(?=/)", re.IGNORECASE)
 
 
@@ -21,15 +19,10 @@ def find_local_path(uri: str) -> str | None:
     """
     local = _LOCAL.match(uri)
     if local is None:
-        return None if _SCHEME.match(uri) else os.path.abspath(uri)
+        return None if is_uri(uri) else os.path.abspath(uri)
     path = os.path.abspath(uri[local.end() :])
     decoded = unquote(path)
     return decoded if not os.path.lexists(path) and os.path.lexists(decoded) else path
-
-
-def get_scheme(uri: str) -> str:
-    """The scheme of a URI, in lower case."""
-    return uri.partition("://")[0].lower()
 
 
 def not_found(uri: str, *, nearest: str | None) -> InputNotFoundError:
@@ -42,9 +35,9 @@ def not_found(uri: str, *, nearest: str | None) -> InputNotFoundError:
 
 def not_readable(uri: str, error: BaseException, *, path: str) -> PlanError:
     """The error for an input that is there, as far as one can tell, and cannot be read."""
-    reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
     return PlanError(
-        f"input {uri} cannot be read at {path}: {reason}; check permissions and credentials",
+        f"input {uri} cannot be read at {path}: {describe_error(error)}; check permissions and "
+        "credentials",
         condition="INPUT_NOT_READABLE",
         uri=uri,
         path=path,

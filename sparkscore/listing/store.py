@@ -7,71 +7,70 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-import fsspec
-from fsspec.registry import known_implementations, registry
-
-from sparkscore.errors import MissingDependencyError, PlanError
 from sparkscore.listing.columns import FileColumns
-from sparkscore.listing.location import HIDDEN_PREFIXES, get_scheme, not_found, not_readable
-
-_PACKAGES = {
-    "abfs": "adlfs",
-    "abfss": "adlfs",
-    "adl": "adlfs",
-    "az": "adlfs",
-    "gcs": "gcsfs",
-    "gs": "gcsfs",
-    "s3": "s3fs",
-    "s3a": "s3fs",
-}
+from sparkscore.listing.filters import NameFilter, Skipped
+from sparkscore.listing.location import not_found, not_readable
 
 _ETAG_KEYS = ("ETag", "etag")
-_TIME_KEYS = ("mtime", "LastModified", "last_modified", "updated", "modified", "created")
+_TIME_KEYS = (
+    *("mtime", "LastModified", "last_modified", "Last-Modified", "updated", "modified"),
+    "created",
+)
 
 
 class StoreInput:
     """A file or folder behind an fsspec URI; ``root`` is the folder's URI."""
 
-    def __init__(self, uri: str) -> None:
-        self._uri = uri
-        self._store, path = _open_store(uri)
-        self._path = path.rstrip("/")
-        self._is_folder = self._find_kind() == "directory"
-        self.root = uri.rstrip("/") if self._is_folder else uri.rpartition("/")[0]
+    def __init__(self, uri: str, store: Any, path: str, names: NameFilter) -> None:
+        self._uri, self._store, self._path, self._names = uri, store, path, names
+        self.is_folder = self._find_kind() == "directory"
+        self.root = uri.rstrip("/") if self.is_folder else uri.rpartition("/")[0]
 
-    def list_files(self, columns: FileColumns, *, limit: int | None) -> int:
-        """Appends the first ``limit`` files by path; returns how many hidden names it skipped."""
-        hidden = set()
-        visible = {}
+    def list_files(self, columns: FileColumns, *, limit: int | None) -> Skipped:
+        """Appends the first ``limit`` files by path; returns how many names it skipped."""
+        hidden, filtered, taken = set(), 0, {}
         for path, info in self._find_files().items():
-            hidden_name = _find_hidden(path) if self._is_folder else None
-            if hidden_name is None:
-                visible[path] = info
-            else:
+            hidden_name = self._names.find_hidden(path) if self.is_folder else None
+            if not self._names.enters(_folder_of(hidden_name or path)):
+                continue
+            if hidden_name is not None:
                 hidden.add(hidden_name)
-        for path in sorted(visible)[:limit]:
-            columns.append(path, int(visible[path].get("size") or 0), get_etag(visible[path]))
-        return len(hidden)
+            elif self._names.takes(path):
+                taken[path] = info
+            else:
+                filtered += 1
+        for path in sorted(taken)[:limit]:
+            columns.append(path, int(taken[path].get("size") or 0), get_etag(taken[path]))
+        return Skipped(len(hidden), filtered)
 
-    def skip_to_file(self) -> int | None:
-        """None if there is a file to score, else how many hidden names there are."""
-        if not self._is_folder:
-            return None
-        skipped_hidden_count = 0
+    def skip_to_file(self) -> Skipped | None:
+        """None if there is a file to score, else how many names were skipped."""
+        if not self.is_folder:
+            is_taken = self._names.takes(self._path.rpartition("/")[2])
+            return None if is_taken else Skipped(filtered=1)
+        skipped = Skipped()
         with self._reading():
-            for _, folders, files in self._store.walk(self._path, on_error="raise"):
-                if any(not name.startswith(HIDDEN_PREFIXES) for name in files):
+            for folder, folders, files in self._store.walk(self._path, on_error="raise"):
+                prefix = f"{folder.strip('/')}/".removeprefix(f"{self._path.strip('/')}/")
+                if self._skip(prefix, folders, files, skipped):
                     return None
-                visible = [name for name in folders if not name.startswith(HIDDEN_PREFIXES)]
-                skipped_hidden_count += len(files) + len(folders) - len(visible)
-                folders[:] = visible
-        return skipped_hidden_count
+        return skipped
+
+    def _skip(self, prefix: str, folders: list[str], files: list[str], skipped: Skipped) -> bool:
+        """Whether a folder has a file to score; takes out what is not to be walked."""
+        visible = [name for name in files if not self._names.hides(name)]
+        if any(self._names.takes(prefix + name) for name in visible):
+            return True
+        entered = [name for name in folders if not self._names.hides(name)]
+        skipped.filtered += len(visible)
+        skipped.hidden += len(files) - len(visible) + len(folders) - len(entered)
+        folders[:] = [name for name in entered if self._names.enters(f"{prefix}{name}/")]
+        return False
 
     def _find_files(self) -> dict[str, dict[str, Any]]:
-        if not self._is_folder:
-            name = self._uri.rpartition("/")[2]
-            return {name: self._info}
-        prefix = f"{self._path}/"
+        if not self.is_folder:
+            return {self._path.rpartition("/")[2]: self._info}
+        prefix = f"{self._path.rstrip('/')}/"
         with self._reading():
             found = self._store.find(self._path, detail=True)
         return {
@@ -103,7 +102,8 @@ class StoreInput:
         except (FileNotFoundError, NotADirectoryError) as error:
             raise not_found(self._uri, nearest=self._find_parent()) from error
         except Exception as error:
-            raise not_readable(self._uri, error, path=self._path) from error
+            # The cause's text may hold credentials.
+            raise not_readable(self._uri, error, path=self._path) from None
 
 
 def get_etag(info: dict[str, Any]) -> str:
@@ -117,53 +117,6 @@ def get_etag(info: dict[str, Any]) -> str:
     return f"{info.get('size') or 0}-{modified}"
 
 
-def _find_hidden(path: str) -> str | None:
-    """The path up to its first hidden name, None if no name in it is hidden."""
-    parts = path.split("/")
-    for depth, part in enumerate(parts, start=1):
-        if part.startswith(HIDDEN_PREFIXES):
-            return "/".join(parts[:depth])
-    return None
-
-
-def _open_store(uri: str) -> tuple[Any, str]:
-    """The file system of a URI, and the URI's path there."""
-    if "::" in uri:
-        raise PlanError(
-            f"input {uri} chains file systems with '::': name the files where they lie",
-            condition="INPUT_NOT_SUPPORTED",
-            uri=uri,
-        )
-    try:
-        store, path = fsspec.core.url_to_fs(uri)
-    except ImportError as error:
-        raise _missing_file_system(uri, error) from error
-    except Exception as error:
-        if _is_known(get_scheme(uri)):
-            raise not_readable(uri, error, path=uri) from error
-        raise _missing_file_system(uri, error) from error
-    return store, str(path)
-
-
-def _is_known(scheme: str) -> bool:
-    return scheme in known_implementations or scheme in registry
-
-
-def _missing_file_system(uri: str, error: Exception) -> MissingDependencyError:
-    scheme = get_scheme(uri)
-    package = _PACKAGES.get(scheme)
-    if package is not None:
-        problem = (
-            f"the scheme {scheme!r} needs a package that is missing; run: pip install {package}"
-        )
-    elif isinstance(error, ImportError):
-        advice = known_implementations.get(scheme, {}).get("err") or error
-        problem = f"the scheme {scheme!r} needs a package that is missing; {advice}"
-    else:
-        problem = (
-            f"no installed file system knows the scheme {scheme!r}; use a local path, s3://, "
-            "abfss://, gs:// or https://, or install the fsspec package that provides it"
-        )
-    return MissingDependencyError(
-        f"input {uri}: {problem}", uri=uri, scheme=scheme, package=package
-    )
+def _folder_of(path: str) -> str:
+    """``a/b/`` for ``a/b/c``, nothing for a name at the top."""
+    return path[: path.rfind("/") + 1]

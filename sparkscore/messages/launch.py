@@ -11,16 +11,26 @@ from typing import Any
 
 from sparkscore.messages.codec import nested
 
+LAUNCH_FILE = "launch.json"
+"""Name of the launch message in its folder."""
+
 STOP_WITH_PARENT = "SPARKSCORE_STOP_WITH_PARENT"
 """Variable that is 1 for a driver that has to end when the process that started it has ended."""
 
 
 @dataclass(frozen=True)
 class InputMessage:
-    """What to list: a file, a folder or a URI; ``limit`` keeps the first files by path."""
+    """What to list: a file, a folder or a URI; ``limit`` keeps the first files by path.
+
+    ``options`` are those of the URI's store, never secrets. ``include`` and ``exclude`` are
+    patterns of relative paths; without ``include`` all files are meant.
+    """
 
     uri: str
     limit: int | None = None
+    options: dict[str, str] = field(default_factory=dict)
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -30,7 +40,8 @@ class OutputMessage:
     ``path`` is the output folder. ``format`` is csv, jsonl, parquet or delta; ``action`` is
     append_row or summary_only. ``file_name`` is empty for a Delta table that is ``path`` itself.
     ``table`` and ``mode`` (append, overwrite) name a catalog table instead of a path.
-    ``schema`` maps column to Spark SQL type name and pins the result's columns.
+    ``schema`` maps column to Spark SQL type name and pins the result's columns. ``options`` are
+    those of the store of ``path``, never secrets.
     """
 
     path: str
@@ -42,6 +53,15 @@ class OutputMessage:
     schema: dict[str, str] | None = None
     header: bool = True
     separator: str = ","
+    options: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class MirrorMessage:
+    """Where a copy of the job folder is kept: a URI with the options of its store."""
+
+    uri: str
+    options: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -99,3 +119,4 @@ class LaunchMessage:
     keep_staging: bool = False
     settings: dict[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    mirror: MirrorMessage | None = field(default=None, metadata={"message": MirrorMessage})

@@ -79,12 +79,14 @@ class SummaryMessage:
     ``format`` and, as they apply, ``table``, ``version`` and ``files``; it is None if nothing was
     published. ``error`` has ``condition`` and ``message``. ``errors`` are the first distinct
     reasons of failed inputs: ``condition``, ``message``, ``count`` and a sample ``path``.
+    ``skipped`` counts names that are no inputs: ``hidden`` ones and those ``filtered`` by patterns.
     """
 
     job: str
     status: str
     inputs: InputCounts = nested(InputCounts)
     unprocessed_inputs: int = 0
+    skipped: dict[str, int] = field(default_factory=dict)
     mini_batches: MiniBatchCounts = field(
         default=MiniBatchCounts(0, 0, 0), metadata={"message": MiniBatchCounts}
     )

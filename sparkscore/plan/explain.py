@@ -48,6 +48,7 @@ class PlanExplanation:
     inputs: int
     bytes: int
     skipped_hidden: int
+    skipped_filtered: int
     mini_batch_size: int
     mini_batches: int
     tasks: int
@@ -79,6 +80,7 @@ def explain_plan(
         inputs=plan.input_count,
         bytes=plan.input_bytes,
         skipped_hidden=plan.skipped_hidden_count,
+        skipped_filtered=plan.skipped_filtered_count,
         mini_batch_size=plan.mini_batch_size,
         mini_batches=plan.mini_batch_count,
         tasks=sum(wave.tasks for wave in waves),
@@ -137,6 +139,7 @@ def _list_facts(explanation: PlanExplanation) -> list[str]:
     facts = {
         "inputs": f"{explanation.inputs:,} files, {_render_bytes(explanation.bytes)}",
         "hidden, skipped": f"{explanation.skipped_hidden:,}",
+        "filtered, skipped": f"{explanation.skipped_filtered:,}",
         "read": _TRANSPORTS.get(explanation.transport, explanation.transport),
         "mini-batches": f"{explanation.mini_batches:,} of at most {explanation.mini_batch_size:,}",
         "slots": _with_reason(f"{explanation.slots:,}", explanation.slots_reason),

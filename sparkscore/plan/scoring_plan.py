@@ -66,6 +66,7 @@ class ScoringPlan:
     first_wave_count: int
     digest: str
     skipped_hidden_count: int = 0
+    skipped_filtered_count: int = 0
 
     @property
     def input_count(self) -> int:
@@ -136,6 +137,7 @@ def plan_scoring(
     transport: str,
     slots: int,
     skipped_hidden_count: int = 0,
+    skipped_filtered_count: int = 0,
 ) -> ScoringPlan:
     """The plan for ``files`` (columns path, size, etag), which must be in path order.
 
@@ -158,6 +160,7 @@ def plan_scoring(
         first_wave_count=min(mini_batch_count, max(_MIN_FIRST_WAVE_COUNT, slots)),
         digest=compute_digest(files, mini_batch_size=mini_batch_size),
         skipped_hidden_count=skipped_hidden_count,
+        skipped_filtered_count=skipped_filtered_count,
     )
 
 
@@ -195,6 +198,7 @@ class PlanHeader:
     input_bytes: int
     skipped_hidden_count: int
     digest: str
+    skipped_filtered_count: int = 0
 
 
 def write_plan(plan: ScoringPlan, job_folder: str) -> None:
@@ -211,6 +215,7 @@ def write_plan(plan: ScoringPlan, job_folder: str) -> None:
         input_count=plan.input_count,
         input_bytes=plan.input_bytes,
         skipped_hidden_count=plan.skipped_hidden_count,
+        skipped_filtered_count=plan.skipped_filtered_count,
         digest=plan.digest,
     )
     if _find_content(job_folder, HEADER_NAME) is not None:
@@ -253,6 +258,7 @@ def read_plan(job_folder: str) -> ScoringPlan:
         first_wave_count=header.first_wave_count,
         digest=header.digest,
         skipped_hidden_count=header.skipped_hidden_count,
+        skipped_filtered_count=header.skipped_filtered_count,
     )
 
 

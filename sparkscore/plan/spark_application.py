@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sparkscore.errors import InvalidFieldError
+from sparkscore.messages.launch import LaunchMessage
 from sparkscore.plan.machine import Machine
 
 TASK_ATTEMPTS = 4
@@ -137,6 +138,32 @@ def plan_spark_application(
         slots_reason=slots.reason,
         driver_memory_bytes=_find_bytes(conf, "spark.driver.memory"),
         task_attempts=attempts,
+    )
+
+
+def plan_launched_application(
+    launch: LaunchMessage,
+    *,
+    entry_point: str,
+    launch_path: str,
+    machine: Machine | None,
+    submitted: Mapping[str, str] | None = None,
+    py_files: Sequence[str] = (),
+) -> SparkApplication:
+    """The application of a job that was launched; ``submitted`` is what spark-submit was told."""
+    given = dict(submitted or {})
+    return plan_spark_application(
+        launch.job_name,
+        entry_point=entry_point,
+        launch_path=launch_path,
+        job_folder=launch.job_folder,
+        machine=machine,
+        master=given.get("spark.master", launch.master),
+        instance_count=launch.instance_count,
+        max_concurrency_per_instance=launch.max_concurrency_per_instance,
+        spark_conf={**given, **launch.spark_conf},
+        py_files=py_files,
+        uses_delta=launch.output.format == "delta",
     )
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import fsspec
@@ -96,3 +98,43 @@ def test_release__takes_what_a_script_left_in_place_of_an_input(
         Path(path, "more").touch()
     stage.release(["a.txt"])
     assert not os.path.exists(path)
+
+
+class SilentHandler(BaseHTTPRequestHandler):
+    """Promises a file and never sends it."""
+
+    def do_GET(self) -> None:
+        """Only the head of an answer."""
+        self.send_response(200)
+        self.send_header("Content-Length", "100")
+        self.end_headers()
+        self.wfile.flush()
+        self.server.released.wait(30)  # type: ignore[attr-defined]
+
+    def log_message(self, *arguments: object) -> None:
+        """Nothing."""
+
+
+def test_fetch__hung_download_ends(tmp_path: Path) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), SilentHandler)
+    server.released = threading.Event()  # type: ignore[attr-defined]
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        stage = InputStage(
+            f"http://127.0.0.1:{server.server_address[1]}",
+            "fetch",
+            scratch=str(tmp_path),
+            timeout_seconds=0.3,
+        )
+        with pytest.raises(InputError) as caught:
+            stage.local_paths(["a.txt"])
+        assert caught.value.condition == "INPUT_FETCH_TIMEOUT"
+        stage.release(["a.txt"])
+        stage.close()
+        assert not Path(stage.root).exists()
+    finally:
+        server.released.set()  # type: ignore[attr-defined]
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -135,14 +135,16 @@ def test_store__unknown_scheme(call):
 def test_store__chained_file_systems():
     with pytest.raises(PlanError) as caught:
         list_inputs("zip://*.csv::/data.zip")
-    assert caught.value.condition == "INPUT_NOT_SUPPORTED"
+    assert caught.value.condition == "CHAINED_URI"
 
 
 @pytest.mark.parametrize(
     ("uri", "module", "advice"),
     [
-        ("s3://b/x", "s3fs", "pip install s3fs"),
-        ("abfss://c@a.dfs.core.windows.net/x", "adlfs", "pip install adlfs"),
+        ("s3://b/x", "s3fs", "pip install 'sparkscore[s3]'"),
+        ("abfss://c@a.dfs.core.windows.net/x", "adlfs", "pip install 'sparkscore[azure]'"),
+        ("https://a.blob.core.windows.net/c", "adlfs", "pip install 'sparkscore[azure]'"),
+        ("gs://b/x", "gcsfs", "pip install 'sparkscore[gcs]'"),
         ("sftp://h/x", "paramiko", '"paramiko"'),
     ],
 )

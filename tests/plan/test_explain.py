@@ -82,6 +82,7 @@ def test_render__all_facts():
         f"Plan {plan.digest[:12]} for /data/images",
         "  inputs               1,800 files, 1.8 MiB",
         "  hidden, skipped      3",
+        "  filtered, skipped    0",
         "  read                 in place",
         "  mini-batches         180 of at most 10",
         "  slots                2 (all cores)",

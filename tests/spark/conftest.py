@@ -104,29 +104,43 @@ def make_launch(tmp_path: Path) -> MakeLaunch:
         job: dict[str, Any] | None = None,
         **scoring: Any,
     ) -> LaunchMessage:
-        root = tmp_path / name
-        texts = {f"{n:04d}.txt": "" for n in range(inputs)} if isinstance(inputs, int) else inputs
-        for path, text in texts.items():
-            (root / "in" / path).parent.mkdir(parents=True, exist_ok=True)
-            (root / "in" / path).write_text(text)
-        code = root / "code"
-        code.mkdir(parents=True)
-        text = textwrap.dedent(script)
-        (code / "score.py").write_text(
-            text if "def init" in text else text + "\ndef init():\n    pass\n"
-        )
-        message = OutputMessage(str(root / "out"), "append_row", "csv", "predictions.csv")
-        return LaunchMessage(
-            job_name=name,
-            job_folder=str(root / "job"),
-            created_at="2026-01-01T00:00:00Z",
-            input=InputMessage(str(root / "in")),
-            output=replace(message, **(output or {})),
-            scoring=_scoring(name, code, (output or {}).get("action", "append_row"), scoring),
-            **(job or {}),
-        )
+        return write_launch(tmp_path, script, inputs, name=name, output=output, job=job, **scoring)
 
     return make
+
+
+def write_launch(
+    tmp_path: Path,
+    script: str,
+    inputs: int | dict[str, str] = 8,
+    *,
+    name: str = "job",
+    output: dict[str, Any] | None = None,
+    job: dict[str, Any] | None = None,
+    **scoring: Any,
+) -> LaunchMessage:
+    """What ``make_launch`` does, in a folder of the caller's."""
+    root = tmp_path / name
+    texts = {f"{n:04d}.txt": "" for n in range(inputs)} if isinstance(inputs, int) else inputs
+    for path, text in texts.items():
+        (root / "in" / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / "in" / path).write_text(text)
+    code = root / "code"
+    code.mkdir(parents=True)
+    text = textwrap.dedent(script)
+    (code / "score.py").write_text(
+        text if "def init" in text else text + "\ndef init():\n    pass\n"
+    )
+    message = OutputMessage(str(root / "out"), "append_row", "csv", "predictions.csv")
+    return LaunchMessage(
+        job_name=name,
+        job_folder=str(root / "job"),
+        created_at="2026-01-01T00:00:00Z",
+        input=InputMessage(str(root / "in")),
+        output=replace(message, **(output or {})),
+        scoring=_scoring(name, code, (output or {}).get("action", "append_row"), scoring),
+        **(job or {}),
+    )
 
 
 def _scoring(name: str, code: Path, action: str, changes: dict[str, Any]) -> ScoringMessage:

@@ -6,12 +6,11 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
+
+from tests.servers.store import StoreServer
 
 DEPLOYMENT = """\
 name: texts
@@ -39,32 +38,14 @@ def run(batch):
 """
 
 
-@pytest.fixture(scope="module")
-def store() -> Iterator[dict[str, str]]:
-    """The environment that reaches a store with the bucket ``texts``."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    environment = {
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }
-    client = boto3.client(
-        "s3",
-        endpoint_url=environment["AWS_ENDPOINT_URL"],
-        aws_access_key_id="testing",
-        aws_secret_access_key="testing",
-        region_name="us-east-1",
-    )
-    client.create_bucket(Bucket="texts")
+@pytest.fixture
+def store(s3_store: StoreServer) -> dict[str, str]:
+    """The environment that reaches a store with the folder ``s3://bucket/texts``."""
     for number in range(30):
         text = b"bad" if number == 21 else b"text %d" % number
-        client.put_object(Bucket="texts", Key=f"in/{number % 3}/{number:02d} é.txt", Body=text)
-    client.put_object(Bucket="texts", Key="in/_hidden.txt", Body=b"hidden")
-    yield environment
-    server.stop()
+        s3_store.put(f"texts/in/{number % 3}/{number:02d} é.txt", text)
+    s3_store.put("texts/in/_hidden.txt", b"hidden")
+    return dict(s3_store.environment)
 
 
 def test_store__inputs_are_fetched_scored_and_removed(
@@ -74,8 +55,9 @@ def test_store__inputs_are_fetched_scored_and_removed(
     (tmp_path / "model.txt").write_text("model")
     (tmp_path / "code").mkdir()
     (tmp_path / "code" / "score.py").write_text(SCRIPT)
-    arguments = ["--file", "deployment.yml", "--input", "s3://texts/in", "--job-folder", "job"]
-    arguments += ["-o", "json", "--conf", f"spark.local.dir={tmp_path / 'local'}"]
+    arguments = ["--file", "deployment.yml", "--input", "s3://bucket/texts/in"]
+    arguments += ["--job-folder", "job", "-o", "json"]
+    arguments += ["--conf", f"spark.local.dir={tmp_path / 'local'}"]
     done = subprocess.run(
         [sys.executable, "-m", "sparkscore.cli", "batch-deployment", "run", *arguments],
         cwd=tmp_path,

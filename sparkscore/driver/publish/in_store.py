@@ -1,0 +1,118 @@
+"""Outputs in a store: made locally as any other, then uploaded. Spark driver.
+
+A single file appears whole with its one put. A folder is uploaded file by file and taken back if
+that fails; of a Delta table the log comes last, so that the table appears with its commit.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sparkscore.driver.publish.published import PublishedOutput
+from sparkscore.errors import StorageError
+from sparkscore.messages.launch import OutputMessage
+from sparkscore.storage import (
+    check_writable_store,
+    describe_error,
+    join_uri,
+    open_store,
+    put_new_file,
+    upload_new_folder,
+)
+
+_FIRST_COMMIT = "_delta_log/00000000000000000000.json"
+
+PublishLocally = Callable[[OutputMessage], PublishedOutput]
+
+
+def publish_in_store(
+    output: OutputMessage, *, job_name: str, scratch: Path, publish_locally: PublishLocally
+) -> PublishedOutput:
+    """Publish to the URI ``output.path``; ``publish_locally`` writes the same below ``scratch``.
+
+    A Delta table that this job has committed there is told of again. Raises AlreadyExistsError
+    (OUTPUT_EXISTS), OutputNotWritableError, StorageError, or what ``publish_locally`` raises.
+    """
+    is_folder = output.action == "summary_only"
+    is_table = not is_folder and output.format == "delta"
+    uri = output.path if is_folder else join_uri(output.path, output.file_name)
+    if is_table:
+        published = find_committed(uri, output, job_name=job_name)
+        if published is not None:
+            return published
+    if is_folder or is_table:
+        check_writable_store(uri, output.options)
+    else:
+        check_writable_store(output.path, output.options, name=output.file_name)
+    building = scratch / "output"
+    shutil.rmtree(building, ignore_errors=True)
+    try:
+        local = publish_locally(replace(output, path=str(building), options={}))
+        _upload(Path(local.path), uri, output)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    return replace(local, path=uri)
+
+
+def find_committed(uri: str, output: OutputMessage, *, job_name: str) -> PublishedOutput | None:
+    """What this job has committed as the first version of the Delta table ``uri``."""
+    store, path = open_store(uri, output.options)
+    try:
+        lines = store.cat_file(f"{path.rstrip('/')}/{_FIRST_COMMIT}").decode("utf-8").splitlines()
+    except FileNotFoundError:
+        return None
+    except Exception as error:
+        raise StorageError(
+            f"the output {uri} cannot be looked at ({describe_error(error)}): nothing was "
+            "published; run the job again",
+            condition="STORAGE_FAILED",
+            path=uri,
+        ) from None  # the cause's text may hold credentials
+    commit = _find_commit_info(lines)
+    metrics = commit.get("operationMetrics", {})
+    if json.loads(commit.get("userMetadata") or "{}").get("job") != job_name:
+        return None
+    return PublishedOutput(
+        path=uri,
+        format="delta",
+        rows=int(metrics.get("numOutputRows", -1)),
+        files=int(metrics.get("numFiles", -1)),
+        bytes=int(metrics.get("numOutputBytes", -1)),
+        version=0,
+    )
+
+
+def _find_commit_info(lines: list[str]) -> dict[str, Any]:
+    for line in lines:
+        action = json.loads(line)
+        if "commitInfo" in action:
+            return dict(action["commitInfo"])
+    return {}
+
+
+def _upload(local: Path, uri: str, output: OutputMessage) -> None:
+    if local.is_file():
+        put_new_file(str(local), uri, output.options)
+        return
+    names = sorted(
+        path.relative_to(local).as_posix()
+        for path in local.rglob("*")
+        if path.is_file() and not _is_checksum(path)
+    )
+    last = [name for name in names if output.format == "delta" and _is_commit(name)]
+    first = [name for name in names if name not in set(last)]
+    upload_new_folder(str(local), uri, output.options, names=first, last=last)
+
+
+def _is_commit(name: str) -> bool:
+    return name.startswith("_delta_log/") and name.endswith(".json")
+
+
+def _is_checksum(path: Path) -> bool:
+    """What Hadoop's local file system writes beside each file."""
+    return path.name.startswith(".") and path.name.endswith(".crc")

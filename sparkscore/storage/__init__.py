@@ -1,0 +1,33 @@
+"""Stores behind URIs: s3, abfss, wasbs, gs, https and the rest of fsspec. Any process.
+
+Credentials come from the environment or a named profile, never from a URI or an option. fsspec is
+imported inside functions only: a script host without stores needs none of it.
+"""
+
+from sparkscore.storage.redaction import describe_error, redact
+from sparkscore.storage.stores import OPTIONS, child_path, fetch_file, is_web, open_store
+from sparkscore.storage.uri import check_uri, get_scheme, is_uri, join_uri
+from sparkscore.storage.writing import (
+    check_writable_store,
+    put_new_file,
+    remove_below,
+    upload_new_folder,
+)
+
+__all__ = [
+    "OPTIONS",
+    "check_uri",
+    "check_writable_store",
+    "child_path",
+    "describe_error",
+    "fetch_file",
+    "get_scheme",
+    "is_uri",
+    "is_web",
+    "join_uri",
+    "open_store",
+    "put_new_file",
+    "redact",
+    "remove_below",
+    "upload_new_folder",
+]
