@@ -41,6 +41,10 @@ class CompiledApplication:
 class TargetRun(Protocol):
     """A submitted application."""
 
+    @property
+    def process_id(self) -> int | None:
+        """The driver's process, which leads a process group, if it runs on this machine."""
+
     def poll(self) -> int | None:
         """The driver's exit code once it has ended, else None."""
 
@@ -64,11 +68,12 @@ class Target(Protocol):
         """The application in the words of this target. Pure."""
 
     def get_environment(
-        self, environment: Mapping[str, str], *, master: str | None
+        self, environment: Mapping[str, str], *, master: str | None, is_detached: bool = False
     ) -> dict[str, str]:
         """The driver's environment variables, made from those of this process.
 
-        Raises MissingDependencyError or SubmitError if no driver could be started there.
+        A detached driver goes on when the process that submitted it ends. Raises
+        MissingDependencyError or SubmitError if no driver could be started there.
         """
 
     def submit(

@@ -27,11 +27,12 @@ MISLEADING_VARIABLES = (
 
 
 def make_driver_environment(
-    environment: Mapping[str, str], *, worker_python: str
+    environment: Mapping[str, str], *, worker_python: str, is_detached: bool = False
 ) -> dict[str, str]:
     """``environment`` with Java, Spark and the Pythons of driver and workers set.
 
-    Raises MissingDependencyError if Java or Spark is missing.
+    Unless ``is_detached``, the driver ends with the process that starts it. Raises
+    MissingDependencyError if Java or Spark is missing.
     """
     java = find_java(environment)
     kept = {name: text for name, text in environment.items() if name not in MISLEADING_VARIABLES}
@@ -42,7 +43,7 @@ def make_driver_environment(
         "PYSPARK_PYTHON": worker_python,
         "PYSPARK_DRIVER_PYTHON": sys.executable,
         "PYTHONUNBUFFERED": "1",
-        STOP_WITH_PARENT: "1",
+        STOP_WITH_PARENT: "0" if is_detached else "1",
     }
 
 

@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -24,6 +24,10 @@ if sys.platform == "linux":
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 os.execvp(sys.argv[1], sys.argv[1:])
 """
+
+
+EXIT_CODE_UNKNOWN = 256
+"""Stands for the exit code of a process that is not ours to wait for; no process has it."""
 
 
 class StartProcess(Protocol):
@@ -76,25 +80,60 @@ class DriverProcess:
     process: subprocess.Popen[bytes]
     marker: str
 
+    @property
+    def process_id(self) -> int:
+        """The process that was started: the driver, or the launcher above it."""
+        return self.process.pid
+
     def poll(self) -> int | None:
         """The exit code once the driver has ended, negative for a signal; else None."""
         return self.process.poll()
 
     def cancel(self) -> None:
         """Ask the driver to cancel the job; without effect once it has ended."""
-        if self.poll() is not None:
-            return
-        driver = find_python_process(self.process.pid, marker=self.marker)
-        if driver is None:
-            _signal(os.killpg, self.process.pid, signal.SIGTERM)
-        else:
-            _signal(os.kill, driver, signal.SIGTERM)
+        if self.poll() is None:
+            _cancel_group(self.process.pid, marker=self.marker)
 
     def kill(self) -> None:
         """End the driver's whole process group at once; without effect once it has ended."""
         if self.poll() is None:
             _signal(os.killpg, self.process.pid, signal.SIGKILL)
             self.process.wait()
+
+
+@dataclass(frozen=True)
+class AdoptedDriver:
+    """A driver that an earlier process of ours started and that outlived it.
+
+    ``process_id`` leads its process group. ``is_alive`` knows it from a later process that was
+    given the same id.
+    """
+
+    process_id: int
+    marker: str
+    is_alive: Callable[[], bool]
+
+    def poll(self) -> int | None:
+        """EXIT_CODE_UNKNOWN once it has ended, None before."""
+        return None if self.is_alive() else EXIT_CODE_UNKNOWN
+
+    def cancel(self) -> None:
+        """Ask the driver to cancel the job; without effect once it has ended."""
+        if self.is_alive():
+            _cancel_group(self.process_id, marker=self.marker)
+
+    def kill(self) -> None:
+        """End the driver's whole process group at once; without effect once it has ended."""
+        if self.is_alive():
+            _signal(os.killpg, self.process_id, signal.SIGKILL)
+
+
+def _cancel_group(group: int, *, marker: str) -> None:
+    driver = find_python_process(group, marker=marker)
+    if driver is None:
+        _signal(os.killpg, group, signal.SIGTERM)
+    else:
+        _signal(os.kill, driver, signal.SIGTERM)
 
 
 class _Kill(Protocol):
@@ -119,6 +158,17 @@ def find_python_process(group: int, *, marker: str) -> int | None:
         if _is_python_with(process_id, marker=marker) and _group_of(process_id) == group
     ]
     return max(found, default=None)
+
+
+def find_driver_group(*, marker: str) -> int | None:
+    """The process group of a driver with ``marker`` among its arguments; None if there is none.
+
+    For a driver whose launcher was killed before it could say what it started.
+    """
+    for process_id in _iter_process_ids():
+        if _is_python_with(process_id, marker=marker):
+            return _group_of(process_id)
+    return None
 
 
 def _iter_process_ids() -> list[int]:

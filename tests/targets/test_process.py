@@ -14,7 +14,10 @@ import pytest
 
 from sparkscore.errors import SubmitError
 from sparkscore.targets.process import (
+    EXIT_CODE_UNKNOWN,
+    AdoptedDriver,
     DriverProcess,
+    find_driver_group,
     find_python_process,
     start_process,
     stop_with_parent,
@@ -123,3 +126,30 @@ def test_stop_with_parent__keeps_exit_code_and_arguments(tmp_path: Path) -> None
     command = stop_with_parent((sys.executable, "-c", code, "a b", "--c"))
     assert start(tmp_path / "log", *command).wait() == 5
     assert (tmp_path / "log").read_text() == "['a b', '--c']\n"
+
+
+def adopt(process: subprocess.Popen[bytes], ready: Path) -> AdoptedDriver:
+    return AdoptedDriver(process.pid, marker=str(ready), is_alive=lambda: process.poll() is None)
+
+
+def test_adopted_driver__cancel_and_end(tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    process = start(tmp_path / "log", sys.executable, "-c", ANSWER_SIGTERM, str(ready))
+    run = adopt(process, ready)
+    wait_until(ready.exists)
+    assert run.poll() is None
+    assert find_driver_group(marker=str(ready)) == process.pid
+    run.cancel()
+    assert process.wait(20) == 7
+    assert run.poll() == EXIT_CODE_UNKNOWN
+    assert find_driver_group(marker=str(ready)) is None
+    run.cancel()
+    run.kill()
+
+
+def test_adopted_driver__kill(tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    process = start(tmp_path / "log", sys.executable, "-c", ANSWER_SIGTERM, str(ready))
+    wait_until(ready.exists)
+    adopt(process, ready).kill()
+    assert process.wait(20) == -signal.SIGKILL

@@ -23,10 +23,10 @@ class LocalTarget:
         return compile_application(application)
 
     def get_environment(
-        self, environment: Mapping[str, str], *, master: str | None
+        self, environment: Mapping[str, str], *, master: str | None, is_detached: bool = False
     ) -> dict[str, str]:
         del master
-        return get_environment(environment)
+        return get_environment(environment, is_detached=is_detached)
 
     def submit(
         self, compiled: CompiledApplication, *, environment: Mapping[str, str], log_file: Path

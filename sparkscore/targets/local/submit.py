@@ -11,9 +11,11 @@ from sparkscore.targets.environment import make_driver_environment
 from sparkscore.targets.process import DriverProcess, StartProcess, start_process
 
 
-def get_environment(environment: Mapping[str, str]) -> dict[str, str]:
+def get_environment(environment: Mapping[str, str], *, is_detached: bool = False) -> dict[str, str]:
     """The driver's variables: workers have the Python of this process, whatever was set."""
-    return make_driver_environment(environment, worker_python=sys.executable)
+    return make_driver_environment(
+        environment, worker_python=sys.executable, is_detached=is_detached
+    )
 
 
 def submit_application(

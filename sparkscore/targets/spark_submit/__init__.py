@@ -23,10 +23,10 @@ class SparkSubmitTarget:
         return compile_application(application)
 
     def get_environment(
-        self, environment: Mapping[str, str], *, master: str | None
+        self, environment: Mapping[str, str], *, master: str | None, is_detached: bool = False
     ) -> dict[str, str]:
         assert master is not None, "registry.get_compute gives spark-submit a master"
-        return get_environment(environment, master=master)
+        return get_environment(environment, master=master, is_detached=is_detached)
 
     def submit(
         self, compiled: CompiledApplication, *, environment: Mapping[str, str], log_file: Path

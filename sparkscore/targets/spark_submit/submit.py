@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sparkscore.errors import MissingDependencyError, SubmitError
+from sparkscore.messages.launch import STOP_WITH_PARENT
 from sparkscore.plan.spark_application import DELTA_CONF
 from sparkscore.targets.base import CompiledApplication
 from sparkscore.targets.environment import make_driver_environment
@@ -23,13 +24,17 @@ from sparkscore.targets.process import (
 CONNECT_TIMEOUT_SECONDS = 5.0
 
 
-def get_environment(environment: Mapping[str, str], *, master: str) -> dict[str, str]:
+def get_environment(
+    environment: Mapping[str, str], *, master: str, is_detached: bool = False
+) -> dict[str, str]:
     """The driver's variables; workers have PYSPARK_PYTHON, else the path of this Python.
 
     Raises SubmitError if nobody answers at ``master``: Spark itself would wait for minutes.
     """
     worker_python = environment.get("PYSPARK_PYTHON") or sys.executable
-    made = make_driver_environment(environment, worker_python=worker_python)
+    made = make_driver_environment(
+        environment, worker_python=worker_python, is_detached=is_detached
+    )
     check_master(master)
     return made
 
@@ -78,10 +83,12 @@ def submit_application(
     log_file: Path,
     start: StartProcess = start_process,
 ) -> DriverProcess:
-    """Start the spark-submit of SPARK_HOME; it ends with this process."""
+    """Start the spark-submit of SPARK_HOME; it ends with this process unless detached."""
     program = os.path.join(environment["SPARK_HOME"], "bin", "spark-submit")
     jars = get_jars_arguments(compiled, environment=environment)
-    command = stop_with_parent((program, *jars, *compiled.arguments))
+    command: tuple[str, ...] = (program, *jars, *compiled.arguments)
+    if environment.get(STOP_WITH_PARENT) == "1":
+        command = stop_with_parent(command)
     return DriverProcess(
         start(command, environment=environment, log_file=log_file), marker=compiled.arguments[-1]
     )
