@@ -27,7 +27,8 @@ SparkscoreError                        exit code
 │   ├── AlreadyExistsError
 │   └── InvalidTransitionError
 ├── CanceledError                           6     the job was canceled
-└── MessageError (ValueError)               2     a message file that cannot be read
+├── MessageError (ValueError)               2     a message file that cannot be read
+└── UsageError (ValueError)                 2     flags that do not go together, a query, no answer
 
 Every error has a stable ``condition`` (upper-case words), attributes that can be written as JSON,
 and a message that says what happened, where, and what to do. Expected errors are shown as one
@@ -178,4 +179,9 @@ class CanceledError(SparkscoreError):
 
 class MessageError(SparkscoreError, ValueError):
     condition = "UNREADABLE_MESSAGE"
+    exit_code = 2
+
+
+class UsageError(SparkscoreError, ValueError):
+    condition = "WRONG_USAGE"
     exit_code = 2

@@ -6,6 +6,7 @@ Offline and deterministic: the input is not looked at, and equal deployments giv
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +19,11 @@ from sparkscore.control.one_shot import (
     plan_application,
     write_target_files,
 )
-from sparkscore.control.options import CompileOptions, RunOptions
+from sparkscore.control.options import CompileOptions
 from sparkscore.control.output_checks import check_writable
 from sparkscore.control.snapshot import JOBS_FOLDER
 from sparkscore.errors import AlreadyExistsError
+from sparkscore.messages.launch import InputMessage
 from sparkscore.targets.base import Capability, require_capability
 from sparkscore.targets.registry import get_target
 
@@ -44,12 +46,46 @@ def compile_deployment(options: CompileOptions) -> CompiledJob:
     Raises SpecError, UnknownTargetError, AlreadyExistsError if the folder has content, or
     OutputNotWritableError.
     """
-    target = get_target(options.target)
+    run = options.run
+    return compile_prepared(
+        prepare_deployment(run),
+        target_name=options.target,
+        folder=options.folder,
+        input_=find_input(run),
+        output_path=run.output_path,
+        job_folder=run.job_folder,
+    )
+
+
+def compile_prepared(
+    deployment: PreparedDeployment,
+    *,
+    target_name: str,
+    folder: Path,
+    input_: InputMessage,
+    output_path: str | None = None,
+    output_options: Mapping[str, str] | None = None,
+    job_folder: Path | None = None,
+) -> CompiledJob:
+    """The same for a deployment that was checked.
+
+    The job is named by its job folder; without one, by the compiled folder.
+    """
+    target = get_target(target_name)
     require_capability(target, Capability.COMPILE)
-    folder = Path(os.path.abspath(options.folder))
+    folder = Path(os.path.abspath(folder))
     _check_folder(folder)
-    deployment = prepare_deployment(options.run)
-    place = _plan_place(options.run, deployment=deployment, folder=folder)
+    job_folder = Path(os.path.abspath(job_folder or Path(JOBS_FOLDER) / folder.name))
+    output = make_absolute(output_path or str(job_folder / "score"))
+    place = JobPlace(
+        job_name=job_folder.name,
+        job_folder=job_folder,
+        files=folder,
+        input=input_,
+        output=build_output(deployment, path=output, options=output_options),
+        created_at="",
+        master=None,
+    )
     compiled = target.compile(
         plan_application(
             deployment,
@@ -72,19 +108,3 @@ def _check_folder(folder: Path) -> None:
             path=str(folder),
         )
     check_writable(folder, what="folder", condition="OUTPUT_NOT_WRITABLE")
-
-
-def _plan_place(options: RunOptions, *, deployment: PreparedDeployment, folder: Path) -> JobPlace:
-    """The job is named by its job folder; without one, by the compiled folder."""
-    job_folder = Path(os.path.abspath(options.job_folder or Path(JOBS_FOLDER) / folder.name))
-    return JobPlace(
-        job_name=job_folder.name,
-        job_folder=job_folder,
-        files=folder,
-        input=find_input(options),
-        output=build_output(
-            deployment, path=make_absolute(options.output_path or str(job_folder / "score"))
-        ),
-        created_at="",
-        master=None,
-    )

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from sparkscore.control.model import LocalModel, Model, find_model, has_signature, refuse_asset
 from sparkscore.control.options import RunOptions
 from sparkscore.control.scoring_script import check_scoring_script
-from sparkscore.errors import InvalidFieldError, UnresolvedReferenceError
+from sparkscore.errors import InvalidFieldError, NotFoundError, UnresolvedReferenceError
 from sparkscore.listing.location import find_local_path
 from sparkscore.spec import EnvironmentSpec, load_deployment, refused_spark_conf
 
@@ -36,6 +36,27 @@ class PreparedDeployment:
     warnings: tuple[str, ...]
 
 
+class References(Protocol):
+    """Finds what ``azureml:`` references of a deployment name."""
+
+    def find_model(self, reference: str, *, has_script: bool) -> Model:
+        """The registered model; raises UnresolvedReferenceError or NotFoundError."""
+
+    def find_code(self, reference: str) -> Path:
+        """The folder of registered code; raises UnresolvedReferenceError or NotFoundError."""
+
+
+class NoReferences:
+    """The references of a run without a workspace: none."""
+
+    def find_model(self, reference: str, *, has_script: bool) -> Model:
+        del has_script
+        raise refuse_asset(reference, what="model")
+
+    def find_code(self, reference: str) -> Path:
+        raise refuse_asset(reference, what="code")
+
+
 def prepare_deployment(options: RunOptions) -> PreparedDeployment:
     """Load and check the deployment of ``options``.
 
@@ -47,19 +68,29 @@ def prepare_deployment(options: RunOptions) -> PreparedDeployment:
         "instance_count": options.instance_count,
     }
     loaded = load_deployment(options.file, overrides=options.overrides, flags=flags)
+    return prepare_loaded(loaded, conf=options.conf, references=NoReferences())
+
+
+def prepare_loaded(
+    loaded: LoadedDeployment, *, conf: Sequence[str] = (), references: References
+) -> PreparedDeployment:
+    """Check what a loaded deployment refers to; ``conf`` holds ``spark.x=y`` texts.
+
+    Raises SpecError, or UnresolvedReferenceError with the place where the reference stands.
+    """
     spec = loaded.spec
-    conf = {**spec.settings.spark_conf, **read_conf(options.conf)}
-    with _placing(loaded, "code_configuration"):
-        code_folder, scoring_script = _find_code(loaded)
-    with _placing(loaded, "model"):
-        model = _find_model(loaded)
+    spark_conf = {**spec.settings.spark_conf, **read_conf(conf)}
+    with placing(loaded, "code_configuration"):
+        code_folder, scoring_script = _find_code(loaded, references)
+    with placing(loaded, "model"):
+        model = _find_model(loaded, references)
         model.check(has_script=scoring_script is not None)
     return PreparedDeployment(
         spec=spec,
         model=model,
         code_folder=code_folder,
         scoring_script=scoring_script,
-        spark_conf=conf,
+        spark_conf=spark_conf,
         warnings=_warnings(spec, model=model, has_script=scoring_script is not None),
     )
 
@@ -81,24 +112,39 @@ def read_conf(settings: Sequence[str]) -> dict[str, str]:
     return conf
 
 
-def _find_code(loaded: LoadedDeployment) -> tuple[Path | None, str | None]:
+def find_code_folder(loaded: LoadedDeployment, references: References) -> Path | None:
+    """The folder with the deployment's code, None if it has none."""
     configuration = loaded.spec.code_configuration
     if configuration is None:
+        return None
+    if is_registered(configuration.code):
+        return references.find_code(configuration.code)
+    return _resolve(loaded, configuration.code)
+
+
+def is_registered(reference: str) -> bool:
+    """Whether a model or code is named by a registered asset."""
+    return reference.startswith("azureml:")
+
+
+def _find_code(loaded: LoadedDeployment, references: References) -> tuple[Path | None, str | None]:
+    """Folder and script; registered code was checked when it was registered."""
+    configuration = loaded.spec.code_configuration
+    folder = find_code_folder(loaded, references)
+    if configuration is None or folder is None:
         return None, None
-    if configuration.code.startswith("azureml:"):
-        raise refuse_asset(configuration.code, what="code")
-    folder = _resolve(loaded, configuration.code)
-    check_scoring_script(folder, scoring_script=configuration.scoring_script)
+    if not is_registered(configuration.code):
+        check_scoring_script(folder, scoring_script=configuration.scoring_script)
     return folder, configuration.scoring_script
 
 
-def _find_model(loaded: LoadedDeployment) -> Model:
+def _find_model(loaded: LoadedDeployment, references: References) -> Model:
     model = loaded.spec.model
-    return find_model(
-        model if isinstance(model, str) else model.path,
-        resolve=lambda path: _resolve(loaded, path),
-        has_script=loaded.spec.code_configuration is not None,
-    )
+    reference = model if isinstance(model, str) else model.path
+    has_script = loaded.spec.code_configuration is not None
+    if is_registered(reference):
+        return references.find_model(reference, has_script=has_script)
+    return find_model(reference, resolve=lambda path: _resolve(loaded, path), has_script=has_script)
 
 
 def _resolve(loaded: LoadedDeployment, path: str) -> Path:
@@ -106,13 +152,13 @@ def _resolve(loaded: LoadedDeployment, path: str) -> Path:
 
 
 @contextmanager
-def _placing(loaded: LoadedDeployment, key: str) -> Iterator[None]:
-    """Say where in the deployment file the reference that cannot be resolved was written."""
+def placing(loaded: LoadedDeployment, key: str) -> Iterator[None]:
+    """Say where in the deployment the reference that cannot be resolved was written."""
     try:
         yield
-    except UnresolvedReferenceError as error:
+    except (UnresolvedReferenceError, NotFoundError) as error:
         place = loaded.get_place(key)
-        raise UnresolvedReferenceError(
+        raise type(error)(
             f"{place}: {error.message}",
             condition=error.condition,
             **{"file": place.source, "line": place.line, **error.attributes},

@@ -14,9 +14,7 @@ from sparkscore.control.launch import JobPlace, build_launch
 from sparkscore.control.snapshot import copy_code
 from sparkscore.errors import AlreadyExistsError, OutputNotWritableError, UnresolvedReferenceError
 from sparkscore.messages.codec import to_json
-from sparkscore.messages.launch import LaunchMessage
-
-LAUNCH_FILE = "launch.json"
+from sparkscore.messages.launch import LAUNCH_FILE, LaunchMessage
 
 
 def write_job_files(

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sparkscore.control.deployment import PreparedDeployment
 from sparkscore.control.snapshot import get_digest
 from sparkscore.messages.codec import to_json
-from sparkscore.messages.launch import InputMessage, LaunchMessage, OutputMessage, ScoringMessage
+from sparkscore.messages.launch import (
+    InputMessage,
+    LaunchMessage,
+    MirrorMessage,
+    OutputMessage,
+    ScoringMessage,
+)
 
 ALL_COLUMNS = ("*",)
 
@@ -18,6 +25,7 @@ class JobPlace:
     """Name, folders and data of one job; all paths are absolute.
 
     ``files`` is the folder with ``code/`` and ``model/``: the job folder, or a compiled folder.
+    ``mirror`` is where a copy of the job folder is kept, None if nowhere.
     """
 
     job_name: str
@@ -27,10 +35,13 @@ class JobPlace:
     output: OutputMessage
     created_at: str
     master: str | None
+    mirror: MirrorMessage | None = None
 
 
-def build_output(deployment: PreparedDeployment, *, path: str) -> OutputMessage:
-    """Where results go, ``path`` being the output folder."""
+def build_output(
+    deployment: PreparedDeployment, *, path: str, options: Mapping[str, str] | None = None
+) -> OutputMessage:
+    """Where results go: ``path`` is the output folder, ``options`` are those of its store."""
     spec, settings = deployment.spec, deployment.spec.settings
     return OutputMessage(
         path=path,
@@ -42,6 +53,7 @@ def build_output(deployment: PreparedDeployment, *, path: str) -> OutputMessage:
         schema=settings.output_schema,
         header=settings.output_header,
         separator=settings.output_separator,
+        options=dict(options or {}),
     )
 
 
@@ -68,6 +80,7 @@ def build_launch(
         keep_staging=settings.keep_staging,
         settings=deployment.spec.record(),
         warnings=deployment.warnings,
+        mirror=place.mirror,
     )
 
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 from sparkscore.control import mlflow_models
 from sparkscore.control.snapshot import copy_model, link_model
-from sparkscore.errors import UnresolvedReferenceError
+from sparkscore.errors import SparkscoreError, UnresolvedReferenceError
+from sparkscore.listing import fetch_tree
 from sparkscore.listing.location import find_local_path
 from sparkscore.spec.document import read_document
+from sparkscore.storage import open_store
 
 PYFUNC_FLAVOUR = "python_function"
 
@@ -74,11 +77,8 @@ Model = LocalModel | RemoteModel
 def find_model(reference: str, *, resolve: Callable[[str], Path], has_script: bool) -> Model:
     """The model that ``reference`` (a path, URI or reference) names.
 
-    ``resolve`` makes relative paths absolute. Raises UnresolvedReferenceError for references that
-    only a workspace could resolve.
+    ``resolve`` makes relative paths absolute.
     """
-    if reference.startswith("azureml:"):
-        raise refuse_asset(reference, what="model")
     if reference.startswith(mlflow_models.SCHEMES):
         return RemoteModel(reference, has_script)
     if _URI.match(reference):
@@ -130,19 +130,19 @@ def _read_flavours(description: Path) -> list[str]:
     return [] if flavours is None else list(flavours.members)
 
 
-def fetch_uri(uri: str, *, folder: Path) -> Path:
-    """Download a file or folder from any store that fsspec knows; returns its path there."""
-    import fsspec
+def fetch_uri(uri: str, *, folder: Path, options: Mapping[str, str] | None = None) -> Path:
+    """Download a file or folder from a store; returns its path in ``folder``.
 
-    destination = folder / (uri.rstrip("/").rpartition("/")[2] or "model")
-    folder.mkdir(parents=True, exist_ok=True)
+    ``options`` are those of ``storage.open_store``, which raises what it finds wrong. Raises
+    UnresolvedReferenceError (MODEL_NOT_FETCHED) for a model that is not there or not readable.
+    """
+    open_store(uri, options)
+    destination = folder / (unquote(uri.rstrip("/").rpartition("/")[2]) or "model")
     try:
-        store, path = fsspec.core.url_to_fs(uri)
-        store.get(path, str(destination), recursive=store.isdir(path))
-    except Exception as error:
+        fetch_tree(uri, str(destination), options=options)
+    except SparkscoreError as error:
         raise UnresolvedReferenceError(
-            f"model {uri} cannot be fetched: {str(error) or type(error).__name__}; check the URI "
-            "and the credentials",
+            f"model {uri} cannot be fetched: {error.message}; check the URI and the credentials",
             condition="MODEL_NOT_FETCHED",
             reference=uri,
         ) from error

@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from sparkscore.control.deployment import PreparedDeployment, prepare_deployment
-from sparkscore.control.job_folder import LAUNCH_FILE, making_folder, write_job_files
+from sparkscore.control.job_folder import making_folder, write_job_files
 from sparkscore.control.launch import JobPlace, build_output
 from sparkscore.control.model import refuse_asset
 from sparkscore.control.options import RunOptions
@@ -27,9 +27,9 @@ from sparkscore.control.packages import write_packages
 from sparkscore.control.snapshot import JOBS_FOLDER
 from sparkscore.control.watch import Cancellation, OnStatus, wait_for_summary
 from sparkscore.errors import PlanError
-from sparkscore.listing import check_input
+from sparkscore.listing import check_input, find_input_folder
 from sparkscore.listing.location import find_local_path
-from sparkscore.messages.launch import InputMessage, LaunchMessage
+from sparkscore.messages.launch import LAUNCH_FILE, InputMessage, LaunchMessage
 from sparkscore.messages.status import SummaryMessage
 from sparkscore.plan.machine import Machine, read_machine
 from sparkscore.plan.spark_application import SparkApplication, plan_spark_application
@@ -174,10 +174,17 @@ def make_absolute(uri: str) -> str:
 
 def check_place(place: JobPlace) -> None:
     """Check that the input is there, and that output and job folder are not and can be made."""
-    check_input(place.input.uri)
+    check_input(
+        place.input.uri,
+        options=place.input.options,
+        include=place.input.include,
+        exclude=place.input.exclude,
+    )
     local_input = find_local_path(place.input.uri)
     if local_input is not None:
-        check_job_folder_outside_input(place.job_folder, input_path=Path(local_input))
+        check_job_folder_outside_input(
+            place.job_folder, input_path=Path(find_input_folder(local_input))
+        )
     check_job_folder(place.job_folder)
     check_output(place.output, job_folder=place.job_folder)
 

@@ -17,6 +17,7 @@ from sparkscore.errors import (
 )
 from sparkscore.listing.location import find_local_path
 from sparkscore.messages.launch import OutputMessage
+from sparkscore.storage import check_writable_store, join_uri
 
 RESERVED_NAMES = frozenset(
     {"code", "files", "ledger", "logs", "model", "plan", "scratch", "staging"}
@@ -46,13 +47,25 @@ def check_output(output: OutputMessage, *, job_folder: Path) -> None:
         return
     path = find_local_path(output.path)
     if path is None:
-        raise OutputNotWritableError(
-            f"output path {output.path} is not a local folder, and results go to local folders or "
-            "catalog tables only: give a local --output-path, or output_table",
-            condition="OUTPUT_NOT_SUPPORTED",
-            path=output.path,
-        )
+        check_store_output(output)
+        return
     check_output_folder(output, path=Path(path), job_folder=job_folder)
+
+
+def check_store_output(output: OutputMessage) -> None:
+    """The same for an output in a store; looks only, so nothing is left behind there.
+
+    Raises what ``storage.check_writable_store`` raises.
+    """
+    if output.action == "append_row" and output.format != "delta":
+        check_writable_store(output.path, output.options, name=output.file_name)
+    else:
+        uri = (
+            output.path
+            if output.action == "summary_only"
+            else join_uri(output.path, output.file_name)
+        )
+        check_writable_store(uri, output.options)
 
 
 def check_output_folder(output: OutputMessage, *, path: Path, job_folder: Path) -> None:

@@ -47,7 +47,13 @@ def plan_run(options: RunOptions) -> PlannedRun:
     )
     slots = application.slots or ASSUMED_CLUSTER_SLOTS
     settings = deployment.spec.settings
-    listing = list_inputs(place.input.uri, limit=place.input.limit)
+    listing = list_inputs(
+        place.input.uri,
+        limit=place.input.limit,
+        options=place.input.options,
+        include=place.input.include,
+        exclude=place.input.exclude,
+    )
     plan = plan_scoring(
         listing.files,
         mini_batch_size=settings.mini_batch_size,
@@ -55,6 +61,7 @@ def plan_run(options: RunOptions) -> PlannedRun:
         transport=listing.transport,
         slots=slots,
         skipped_hidden_count=listing.skipped_hidden_count,
+        skipped_filtered_count=listing.skipped_filtered_count,
     )
     explanation = explain_plan(
         plan,

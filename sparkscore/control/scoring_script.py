@@ -13,10 +13,11 @@ from sparkscore.errors import UnresolvedReferenceError
 ENTRY_FUNCTIONS = (("init", "SCRIPT_WITHOUT_INIT"), ("run", "SCRIPT_WITHOUT_RUN"))
 
 
-def check_scoring_script(code_folder: Path, *, scoring_script: str) -> None:
+def check_scoring_script(code_folder: Path, *, scoring_script: str, parses: bool = True) -> None:
     """Raise UnresolvedReferenceError unless the script stands in the folder and can be called.
 
-    It must be UTF-8 Python and have ``init`` and ``run`` at its top level, defined or imported.
+    It must be UTF-8 Python and have ``init`` and ``run`` at its top level, defined or imported;
+    that is not looked at without ``parses``.
     """
     if not os.path.isdir(code_folder):
         raise UnresolvedReferenceError(
@@ -33,7 +34,8 @@ def check_scoring_script(code_folder: Path, *, scoring_script: str) -> None:
             condition="SCRIPT_NOT_FOUND",
             path=str(code_folder / scoring_script),
         )
-    _check_functions(_parse(script), script=script)
+    if parses:
+        _check_functions(_parse(script), script=script)
 
 
 def find_in_folder(folder: Path, *, name: str) -> Path | None:

@@ -14,11 +14,13 @@ from sparkscore.errors import CanceledError, SubmitError
 from sparkscore.messages.codec import from_json
 from sparkscore.messages.status import StatusMessage, SummaryMessage
 from sparkscore.targets.base import TargetRun
+from sparkscore.targets.process import EXIT_CODE_UNKNOWN
 
 POLL_SECONDS = 0.15
 LOG_LINE_COUNT = 20
 
 OnStatus = Callable[[StatusMessage], None]
+OnPoll = Callable[[], None]
 
 
 class Cancellation:
@@ -67,20 +69,27 @@ def wait_for_summary(
     on_status: OnStatus,
     cancellation: Cancellation,
     patience: Patience = DEFAULT_PATIENCE,
+    on_poll: OnPoll = lambda: None,
 ) -> SummaryMessage:
     """The job's summary once its driver has ended.
 
+    ``on_poll`` is called between two looks at the job, POLL_SECONDS apart.
     Raises CanceledError if the driver had to be killed on the way to a cancellation, SubmitError
     if it ended without a summary. Whatever is raised, the driver has ended by then.
     """
     files = WatchedFiles.of(job_folder)
     deadline = _Deadline(cancellation, summary=files.summary, patience=patience)
-    reporter = _Reporter(files.status, on_status)
+    reporter = StatusReporter(files.status, on_status)
+
+    def report() -> None:
+        reporter.report()
+        on_poll()
+
     try:
-        exit_code = _wait(run, reporter=reporter, deadline=deadline)
+        exit_code = _wait(run, report=report, deadline=deadline)
     except KeyboardInterrupt:
         cancellation.request()
-        _wait(run, reporter=reporter, deadline=deadline)
+        _wait(run, report=report, deadline=deadline)
         raise
     finally:
         run.kill()
@@ -95,18 +104,18 @@ def wait_for_summary(
     raise driver_died(exit_code, log=files.driver_log)
 
 
-def _wait(run: TargetRun, *, reporter: _Reporter, deadline: _Deadline) -> int:
+def _wait(run: TargetRun, *, report: Callable[[], None], deadline: _Deadline) -> int:
     while True:
         exit_code = run.poll()
-        reporter.report()
+        report()
         if exit_code is not None:
             return exit_code
         deadline.act(run)
         time.sleep(POLL_SECONDS)
 
 
-class _Reporter:
-    """Hands on each new status once."""
+class StatusReporter:
+    """Hands on each new status in a ``status.json`` once."""
 
     def __init__(self, file: Path, on_status: OnStatus) -> None:
         self._file = file
@@ -114,6 +123,7 @@ class _Reporter:
         self._sequence = -1
 
     def report(self) -> None:
+        """Hand the status on if it is new."""
         status = find_status(self._file)
         if status is not None and status.sequence > self._sequence:
             self._sequence = status.sequence
@@ -165,11 +175,11 @@ def find_summary(file: Path) -> SummaryMessage | None:
 
 def driver_died(exit_code: int, *, log: Path) -> SubmitError:
     """The error for a driver that ended without a summary, with the end of its log."""
-    lines = _read_last_lines(log)
-    how = f"signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"
+    lines = read_last_lines(log)
+    how = _render_exit(exit_code)
     last = f": {lines[-1].strip()}" if lines else ""
     return SubmitError(
-        f"the driver ended with {how} and wrote no summary{last}; all it said stands in {log}",
+        f"the driver ended{how} and wrote no summary{last}; all it said stands in {log}",
         condition="DRIVER_DIED",
         driver_exit_code=exit_code,
         log_file=str(log),
@@ -177,7 +187,14 @@ def driver_died(exit_code: int, *, log: Path) -> SubmitError:
     )
 
 
-def _read_last_lines(log: Path) -> list[str]:
+def _render_exit(exit_code: int) -> str:
+    if exit_code == EXIT_CODE_UNKNOWN:
+        return ""
+    return f" with signal {-exit_code}" if exit_code < 0 else f" with exit code {exit_code}"
+
+
+def read_last_lines(log: Path) -> list[str]:
+    """The last lines of a log that say something, at most LOG_LINE_COUNT."""
     try:
         with log.open("rb") as file:
             file.seek(0, 2)

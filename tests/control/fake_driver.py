@@ -91,6 +91,25 @@ def linger():
     time.sleep(120)
 
 
+def wait_for_go():
+    """Complete once the file ``go`` is in the job folder; tell beside it who starts and ends."""
+    signal.signal(signal.SIGTERM, cancel)
+    note("start")
+    sequence = 2
+    while not (FOLDER / "go").exists():
+        write_status("Running", sequence, done=1)
+        sequence += 1
+        time.sleep(0.1)
+    note("end")
+    write_status("Completed", sequence, done=4)
+    write_summary("Completed")
+
+
+def note(what):
+    with open(FOLDER.parent / "order.txt", "a", encoding="utf-8") as order:
+        order.write(f"{what} {FOLDER.name}\n")
+
+
 def show_environment():
     (FOLDER / "environment.json").write_text(json.dumps(dict(os.environ)), encoding="utf-8")
     complete()

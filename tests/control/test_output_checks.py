@@ -102,12 +102,6 @@ def test_check_output__table_is_left_to_the_driver(tmp_path: Path) -> None:
     check_output(output, job_folder=tmp_path.parent / "job")
 
 
-def test_check_output__in_a_store_is_refused() -> None:
-    with pytest.raises(OutputNotWritableError) as caught:
-        check_output(make_output("s3://bucket/out"), job_folder=Path("job"))
-    assert caught.value.condition == "OUTPUT_NOT_SUPPORTED"
-
-
 def test_check_job_folder__exists(tmp_path: Path) -> None:
     with pytest.raises(AlreadyExistsError) as caught:
         check_job_folder(tmp_path)

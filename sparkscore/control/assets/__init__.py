@@ -1,0 +1,1 @@
+"""Models, environments, data, code, datastores and computes of a workspace. Control plane."""

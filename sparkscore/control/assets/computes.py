@@ -1,0 +1,211 @@
+"""Computes of a workspace: the machine itself, and Spark clusters by name. Control plane."""
+
+from __future__ import annotations
+
+import builtins
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sparkscore.control.assets.entities import Compute
+from sparkscore.control.listing_table import Table
+from sparkscore.errors import InvalidFieldError, NotFoundError, StateError, UnknownTargetError
+from sparkscore.spec import ComputeSpec, load_document, parse_compute
+from sparkscore.state.names import find_closest_name
+from sparkscore.state.records import ComputeRecord
+from sparkscore.targets.registry import get_compute
+
+if TYPE_CHECKING:
+    from sparkscore.control.workspace import Workspace
+    from sparkscore.state import Reader
+
+LOCAL = "local"
+_LOCAL_COMPUTE = Compute(
+    name=LOCAL,
+    type="local",
+    document={"description": "This machine, with as many cores as jobs ask for."},
+    is_built_in=True,
+)
+
+
+@dataclass(frozen=True)
+class ComputeTarget:
+    """Where a job runs: ``name`` of the compute, and ``master``, which is None on this machine.
+
+    ``shared_paths``: the workers see this machine's paths. ``max_instances`` None is no bound.
+    """
+
+    name: str
+    master: str | None = None
+    min_instances: int = 0
+    max_instances: int | None = None
+    shared_paths: bool = True
+    spark_conf: dict[str, str] = field(default_factory=dict)
+
+    def check_instance_count(self, count: int | None) -> None:
+        """Raise InvalidFieldError (INSTANCE_COUNT_OUT_OF_RANGE) for a count beyond the bounds."""
+        if count is None:
+            return
+        highest = self.max_instances
+        if count < self.min_instances or (highest is not None and count > highest):
+            bounds = f"at least {self.min_instances}" if self.min_instances else ""
+            if highest is not None:
+                bounds = f"{bounds} and at most {highest}" if bounds else f"at most {highest}"
+            raise InvalidFieldError(
+                f"instance_count is {count}, but compute {self.name} takes {bounds}: change "
+                "instance_count, or min_instances and max_instances of the compute",
+                condition="INSTANCE_COUNT_OUT_OF_RANGE",
+                compute=self.name,
+                instance_count=count,
+                min_instances=self.min_instances,
+                max_instances=highest,
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """What a job remembers of it."""
+        return {
+            "name": self.name,
+            "master": self.master,
+            "min_instances": self.min_instances,
+            "max_instances": self.max_instances,
+            "shared_paths": self.shared_paths,
+            "spark_conf": self.spark_conf,
+        }
+
+
+class Computes:
+    """The computes of a workspace. ``local`` is always there."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+
+    def create(
+        self,
+        source: Path | Mapping[str, Any] | None = None,
+        *,
+        name: str | None = None,
+        type: str | None = None,  # noqa: A002 - the key's name
+        size: str | None = None,
+        min_instances: int | None = None,
+        max_instances: int | None = None,
+        overrides: Sequence[str] = (),
+        **others: object,
+    ) -> Compute:
+        """Make a compute, or replace the one of that name.
+
+        ``source`` is a YAML file or its content; the rest are keys laid over it. Raises SpecError,
+        or StateError (COMPUTE_BUILT_IN) for ``local``.
+        """
+        flags = {
+            "name": name,
+            "type": type,
+            "size": size,
+            "min_instances": min_instances,
+            "max_instances": max_instances,
+            **others,
+        }
+        spec = load_document(ComputeSpec, source, overrides=overrides, flags=flags).spec
+        _refuse_built_in(spec.name, "replaced")
+        now = time.time()
+        with self._workspace.store.writing() as writer:
+            found = writer.find_compute(spec.name)
+            record = ComputeRecord(
+                name=spec.name,
+                document=spec.to_document(),
+                created_at=now if found is None else found.created_at,
+                updated_at=now,
+            )
+            return _read(writer.put_compute(record))
+
+    def get(self, name: str) -> Compute:
+        """The compute of this name; raises NotFoundError (COMPUTE_NOT_FOUND)."""
+        if name == LOCAL:
+            return _LOCAL_COMPUTE
+        with self._workspace.store.reading() as reader:
+            found = reader.find_compute(name)
+            if found is None:
+                raise _not_found(name, reader)
+            return _read(found)
+
+    def list(self) -> Table[Compute]:
+        """All computes by name."""
+        with self._workspace.store.reading() as reader:
+            found = [_LOCAL_COMPUTE, *map(_read, reader.list_computes())]
+        return Table(sorted(found, key=lambda compute: compute.name))
+
+    def delete(self, name: str) -> None:
+        """Delete a compute; jobs that run on it go on."""
+        _refuse_built_in(name, "deleted")
+        with self._workspace.store.writing() as writer:
+            if writer.find_compute(name) is None:
+                raise _not_found(name, writer)
+            writer.delete_compute(name)
+
+    def resolve(self, compute: str | None, *, instance_count: int | None = None) -> ComputeTarget:
+        """Where ``compute`` is: ``azureml:<name>``, a bare name, ``local[N]`` or a Spark master.
+
+        None is this machine. Raises NotFoundError (COMPUTE_NOT_FOUND) with the closest name, or
+        InvalidFieldError (INSTANCE_COUNT_OUT_OF_RANGE).
+        """
+        target = self._resolve((compute or LOCAL).removeprefix("azureml:"))
+        target.check_instance_count(instance_count)
+        return target
+
+    def _resolve(self, text: str) -> ComputeTarget:
+        master = _find_master(text)
+        if master is not None:
+            return ComputeTarget(name=text, master=master)
+        found = self.get(parse_compute(text))
+        return ComputeTarget(
+            name=found.name,
+            master=found.master,
+            min_instances=found.min_instances,
+            max_instances=found.max_instances,
+            shared_paths=found.shared_paths,
+            spark_conf=found.spark_conf,
+        )
+
+
+def _find_master(name: str) -> str | None:
+    try:
+        return get_compute(name).master
+    except UnknownTargetError:
+        return None
+
+
+def _refuse_built_in(name: str, done: str) -> None:
+    if name == LOCAL:
+        raise StateError(
+            f"compute {LOCAL} is this machine: it cannot be {done}; use another name",
+            condition="COMPUTE_BUILT_IN",
+            name=name,
+        )
+
+
+def _not_found(name: str, reader: Reader) -> NotFoundError:
+    known: builtins.list[str] = [LOCAL, *(record.name for record in reader.list_computes())]
+    closest = find_closest_name(name, known)
+    hint = f"did you mean {closest!r}?" if closest else f"there are: {', '.join(known)}"
+    return NotFoundError(
+        f"there is no compute {name!r}; {hint}; or make it: sparkscore compute create",
+        condition="COMPUTE_NOT_FOUND",
+        name=name,
+        closest=closest,
+    )
+
+
+def _read(record: ComputeRecord) -> Compute:
+    document = record.document
+    return Compute(
+        name=record.name,
+        type=document["type"],
+        master=document.get("master"),
+        min_instances=document.get("min_instances", 0),
+        max_instances=document.get("max_instances"),
+        shared_paths=document.get("shared_paths", True),
+        spark_conf=document.get("spark_conf", {}),
+        document=document,
+        created_at=record.created_at,
+    )

@@ -1,0 +1,177 @@
+"""Datastores of a workspace: named folders, buckets and containers. Control plane."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sparkscore.control.assets.entities import Datastore
+from sparkscore.control.assets.resolve import ResolvedUri
+from sparkscore.control.listing_table import Table
+from sparkscore.control.workspace_config import DEFAULT_DATASTORE, WorkspaceConfig
+from sparkscore.errors import InvalidFieldError, NotFoundError, StateError
+from sparkscore.spec import DatastoreSpec, load_document
+from sparkscore.state.names import find_closest_name
+from sparkscore.state.records import DatastoreRecord
+from sparkscore.storage import is_uri, join_uri
+
+if TYPE_CHECKING:
+    from sparkscore.control.workspace import Workspace
+    from sparkscore.spec import DatastorePath
+    from sparkscore.state import Reader
+
+
+class Datastores:
+    """The datastores of a workspace. ``workspaceblobstore`` is always there, as configured."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+
+    def create(
+        self,
+        source: Path | Mapping[str, Any] | None = None,
+        *,
+        name: str | None = None,
+        type: str | None = None,  # noqa: A002 - the key's name
+        overrides: Sequence[str] = (),
+        **others: object,
+    ) -> Datastore:
+        """Make a datastore, or replace the one of that name.
+
+        ``source`` is a YAML file or its content; the rest are keys laid over it. Credentials are
+        refused. Raises SpecError, or StateError (DATASTORE_BUILT_IN) for ``workspaceblobstore``.
+        """
+        flags = {"name": name, "type": type, **others}
+        loaded = load_document(DatastoreSpec, source, overrides=overrides, flags=flags)
+        _refuse_built_in(loaded.spec.name)
+        document = loaded.spec.to_document()
+        if loaded.spec.type == "local":
+            document["path"] = loaded.spec.get_uri(loaded.folder)
+        now = time.time()
+        with self._workspace.store.writing() as writer:
+            found = writer.find_datastore(loaded.spec.name)
+            record = DatastoreRecord(
+                name=loaded.spec.name,
+                document=document,
+                is_default=found is not None and found.is_default,
+                created_at=now if found is None else found.created_at,
+                updated_at=now,
+            )
+            return _read(writer.put_datastore(record))
+
+    def get(self, name: str) -> Datastore:
+        """The datastore of this name; raises NotFoundError (DATASTORE_NOT_FOUND)."""
+        if name == DEFAULT_DATASTORE:
+            return self.get_default()
+        with self._workspace.store.reading() as reader:
+            found = reader.find_datastore(name)
+            if found is None:
+                raise _not_found(name, reader)
+            return _read(found)
+
+    def get_default(self) -> Datastore:
+        """``workspaceblobstore``, where uploads and results go if nothing else is said."""
+        return _read_default(self._workspace.config)
+
+    def list(self) -> Table[Datastore]:
+        """All datastores by name."""
+        with self._workspace.store.reading() as reader:
+            found = [self.get_default(), *map(_read, reader.list_datastores())]
+        return Table(sorted(found, key=lambda datastore: datastore.name))
+
+    def delete(self, name: str) -> None:
+        """Forget a datastore; what lies there stays.
+
+        Raises StateError: DATASTORE_BUILT_IN, or DATASTORE_IN_USE while data assets refer to it.
+        """
+        _refuse_built_in(name)
+        with self._workspace.store.writing() as writer:
+            if writer.find_datastore(name) is None:
+                raise _not_found(name, writer)
+            _check_unused(name, writer)
+            writer.delete_datastore(name)
+
+    def resolve(self, place: DatastorePath) -> ResolvedUri:
+        """The URI, or local path, of a path in a datastore.
+
+        Raises NotFoundError (DATASTORE_NOT_FOUND), InvalidFieldError (PATH_LEAVES_DATASTORE).
+        """
+        if ".." in place.path.replace("\\", "/").split("/"):
+            raise InvalidFieldError(
+                f"path {place.path} leaves datastore {place.datastore}: write it without '..'",
+                condition="PATH_LEAVES_DATASTORE",
+                datastore=place.datastore,
+                path=place.path,
+            )
+        datastore = self.get(place.datastore)
+        below = place.path.strip("/")
+        return ResolvedUri(uri=join_uri(datastore.uri, below), options=datastore.options)
+
+
+def _read_default(config: WorkspaceConfig) -> Datastore:
+    uri = config.datastore_uri
+    if not is_uri(uri):
+        Path(uri).mkdir(parents=True, exist_ok=True)
+    return Datastore(
+        name=DEFAULT_DATASTORE,
+        type="uri" if is_uri(uri) else "local",
+        uri=uri.rstrip("/") or uri,
+        options=dict(config.datastore_options),
+        document={
+            "path": uri,
+            **config.datastore_options,
+            "description": "The workspace's own datastore.",
+        },
+        is_default=True,
+        is_built_in=True,
+    )
+
+
+def _read(record: DatastoreRecord) -> Datastore:
+    spec = load_document(DatastoreSpec, record.document).spec
+    return Datastore(
+        name=record.name,
+        type=spec.type,
+        uri=spec.get_uri(Path("/")),
+        options=spec.options,
+        document=record.document,
+        is_default=record.is_default,
+        created_at=record.created_at,
+    )
+
+
+def _refuse_built_in(name: str) -> None:
+    if name == DEFAULT_DATASTORE:
+        raise StateError(
+            f"datastore {name} is the workspace's own: it cannot be replaced or deleted; where it "
+            "is stands in sparkscore.toml under [datastore]",
+            condition="DATASTORE_BUILT_IN",
+            name=name,
+        )
+
+
+def _check_unused(name: str, reader: Reader) -> None:
+    prefix = f"azureml://datastores/{name}/"
+    for record in reader.list_assets("data", archived="include"):
+        if record.path.startswith(prefix):
+            asset = f"azureml:{record.name}:{record.version}"
+            raise StateError(
+                f"datastore {name} is in use: data asset {asset} is in it; delete that first",
+                condition="DATASTORE_IN_USE",
+                name=name,
+                asset=asset,
+            )
+
+
+def _not_found(name: str, reader: Reader) -> NotFoundError:
+    known = [DEFAULT_DATASTORE, *(record.name for record in reader.list_datastores())]
+    closest = find_closest_name(name, known)
+    hint = f"did you mean {closest!r}?" if closest else f"there are: {', '.join(known)}"
+    return NotFoundError(
+        f"there is no datastore {name!r}; {hint}",
+        condition="DATASTORE_NOT_FOUND",
+        name=name,
+        closest=closest,
+    )

@@ -1,0 +1,139 @@
+"""Environments of a workspace: recorded with the content of their conda file. Control plane."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sparkscore.control.assets.catalog import Archived, Catalog, Draft
+from sparkscore.control.assets.content import hash_text
+from sparkscore.control.assets.entities import Environment
+from sparkscore.control.assets.naming import check_asset_name, settle_flag_path
+from sparkscore.control.listing_table import Table
+from sparkscore.spec import EnvironmentAssetSpec, EnvironmentSpec, load_document, parse_asset
+from sparkscore.spec.document import read_document
+from sparkscore.spec.entries import Entry
+
+if TYPE_CHECKING:
+    from sparkscore.control.workspace import Workspace
+    from sparkscore.state.records import AssetRecord
+
+_CONTENT_KEYS = ("image", "conda_file", "build", "os_type", "inference_config")
+"""What an environment consists of; the rest is for people."""
+
+
+class Environments:
+    """The environments of a workspace."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._catalog = Catalog(workspace, "environment")
+
+    def create(
+        self,
+        source: Path | Mapping[str, Any] | None = None,
+        *,
+        name: str | None = None,
+        version: str | None = None,
+        conda_file: str | None = None,
+        overrides: Sequence[str] = (),
+        **others: object,
+    ) -> Environment:
+        """Register a version, the next number if none is given.
+
+        ``source`` is a YAML file or its content; the rest are keys laid over it. The same version
+        again with the same content is fine. Raises SpecError, UnresolvedReferenceError for a conda
+        file that is not there, AlreadyExistsError (ENVIRONMENT_VERSION_EXISTS).
+        """
+        conda_file = settle_flag_path(conda_file)
+        flags = {"name": name, "version": version, "conda_file": conda_file, **others}
+        loaded = load_document(EnvironmentAssetSpec, source, overrides=overrides, flags=flags)
+        document = _describe(loaded.spec, resolve=loaded.resolve)
+        draft = Draft(
+            name=loaded.spec.name,
+            version=loaded.spec.version,
+            document=document,
+            digest=_digest(document),
+        )
+        return _read(self._catalog.register(draft))
+
+    def register_inline(
+        self, spec: EnvironmentSpec, *, resolve: Callable[[str], str], default_name: str
+    ) -> Environment:
+        """Register what stands in a deployment; equal content gives the equal version."""
+        document = _describe(spec, resolve=resolve)
+        digest = _digest(document)
+        draft = Draft(
+            name=check_asset_name(spec.name or default_name, what="environment.name"),
+            version=check_asset_name(spec.version or digest[:12], what="environment.version"),
+            document=document,
+            digest=digest,
+            is_generated=True,
+        )
+        return _read(self._catalog.register(draft))
+
+    def get(
+        self, name: str, version: str | None = None, *, label: str | None = None
+    ) -> Environment:
+        """A version, without one the latest; raises NotFoundError (ENVIRONMENT_NOT_FOUND)."""
+        return _read(self._catalog.get(name, version, label=label))
+
+    def resolve(self, reference: str) -> Environment:
+        """What ``azureml:<name>:<version>`` or ``azureml:<name>@latest`` names."""
+        asset = parse_asset(reference, kind="environment")
+        return self.get(asset.name, asset.version, label=asset.label)
+
+    def list(
+        self, name: str | None = None, *, archived: Archived = "exclude"
+    ) -> Table[Environment]:
+        """All versions, newest first."""
+        return Table(map(_read, self._catalog.list(name, archived=archived)))
+
+    def archive(self, name: str, version: str | None = None) -> None:
+        """Hide one version, or all, from lists and ``@latest``; references go on working."""
+        self._catalog.set_archived(name, version, is_archived=True)
+
+    def restore(self, name: str, version: str | None = None) -> None:
+        """Undo ``archive``."""
+        self._catalog.set_archived(name, version, is_archived=False)
+
+    def delete(self, name: str, version: str | None = None) -> None:
+        """Delete one version, or all."""
+        self._catalog.delete(name, version)
+
+
+def _describe(spec: EnvironmentSpec, *, resolve: Callable[[str], str]) -> dict[str, Any]:
+    """The environment as JSON types, without name and version."""
+    document = spec.model_dump(mode="json", exclude_none=True, exclude={"name", "version"})
+    if isinstance(spec.conda_file, str):
+        file = Path(resolve(spec.conda_file))
+        document["conda_file"] = _plain(read_document(file, kind="conda"))
+    if spec.build is not None and spec.build.path is not None:
+        document["build"]["path"] = resolve(spec.build.path)
+    return document
+
+
+def _plain(entry: Entry) -> Any:
+    if isinstance(entry.content, dict):
+        return {name: _plain(member) for name, member in entry.content.items()}
+    if isinstance(entry.content, list):
+        return [_plain(member) for member in entry.content]
+    return entry.content
+
+
+def _digest(document: Mapping[str, Any]) -> str:
+    content = {key: document.get(key) for key in _CONTENT_KEYS}
+    return hash_text(json.dumps(content, sort_keys=True))
+
+
+def _read(record: AssetRecord) -> Environment:
+    return Environment(
+        name=record.name,
+        version=record.version,
+        document=record.document,
+        digest=record.digest,
+        created_at=record.created_at,
+        is_archived=record.is_archived,
+        is_generated=record.is_generated,
+    )

@@ -1,0 +1,1 @@
+"""Endpoints and deployments: the use cases that begin there. Control plane."""

@@ -1,0 +1,306 @@
+"""What an invocation would run, with everything checked and nothing made. Control plane."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+import uuid
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sparkscore.control.compile import CompiledJob, compile_prepared
+from sparkscore.control.deployment import PreparedDeployment, prepare_loaded
+from sparkscore.control.endpoints.registration import LOCAL_COMPUTE, WorkspaceReferences
+from sparkscore.control.endpoints.request import InvokeRequest
+from sparkscore.control.jobs.processes import get_own_identity
+from sparkscore.control.launch import JobPlace, build_output
+from sparkscore.control.one_shot import check_place
+from sparkscore.errors import InvalidFieldError, NotFoundError, PlanError
+from sparkscore.listing.location import find_local_path
+from sparkscore.messages.launch import InputMessage, MirrorMessage
+from sparkscore.spec import LoadedDeployment, load_deployment
+from sparkscore.state.job_status import NOT_STARTED
+from sparkscore.state.records import DeploymentRecord, EndpointRecord, JobRecord
+from sparkscore.targets.base import Target
+from sparkscore.targets.registry import get_compute
+
+if TYPE_CHECKING:
+    from sparkscore.control.assets.computes import ComputeTarget
+    from sparkscore.control.assets.data import ResolvedInput
+    from sparkscore.control.workspace import Workspace
+
+JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+OUTPUT_NAME = "score"
+INPUT_NAME = "input"
+
+_FIXED = ("name", "endpoint_name", "type", "model", "code_configuration", "environment")
+
+
+@dataclass(frozen=True)
+class PlannedJob:
+    """A job that may be made."""
+
+    record: JobRecord
+    deployment: PreparedDeployment
+    place: JobPlace
+    target: Target
+
+
+def plan_job(
+    workspace: Workspace, endpoint_name: str, request: InvokeRequest, *, digest: str
+) -> PlannedJob:
+    """The job of a settled request; registers a local input as data and makes nothing else.
+
+    Raises what ``invoke`` does.
+    """
+    job_name = _get_job_name(request.job_name)
+    endpoint, loaded = _load(workspace, endpoint_name, request)
+    compute = _get_compute(workspace, loaded, request)
+    prepared = _prepare(workspace, loaded, request, compute=compute)
+    target = get_compute(compute.master).target
+    target.get_environment(os.environ, master=compute.master)
+    source = _resolve_input(workspace, request, compute=compute)
+    place = _plan_place(
+        workspace, prepared, request=request, source=source, job_name=job_name, compute=compute
+    )
+    check_place(place)
+    record = _make_record(
+        endpoint,
+        loaded,
+        request=request,
+        place=place,
+        source=source,
+        compute=compute,
+        digest=digest,
+    )
+    return PlannedJob(record, prepared, place, target)
+
+
+def compile_job(
+    workspace: Workspace,
+    endpoint_name: str,
+    request: InvokeRequest,
+    *,
+    target: str,
+    folder: Path,
+) -> CompiledJob:
+    """A job of a registered deployment, written for ``target`` into a new folder."""
+    _, loaded = _load(workspace, endpoint_name, request)
+    compute = _get_compute(workspace, loaded, request)
+    source = _resolve_input(workspace, request, compute=compute)
+    output_path: str | None = None
+    options: dict[str, str] = {}
+    if request.output_path is not None:
+        output_path, options = _resolve_output(workspace, request.output_path)
+    return compile_prepared(
+        _prepare(workspace, loaded, request, compute=compute),
+        target_name=target,
+        folder=folder,
+        input_=_describe_input(source, request),
+        output_path=output_path,
+        output_options=options,
+    )
+
+
+def _get_job_name(given: str | None) -> str:
+    if given is None:
+        return f"batchjob-{uuid.uuid4()}"
+    if not JOB_NAME.fullmatch(given):
+        raise InvalidFieldError(
+            f"--job-name {given!r}: a job's name has up to 128 letters, digits, '-', '_' and '.', "
+            "and begins with a letter or digit",
+            condition="INVALID_JOB_NAME",
+            value=given,
+        )
+    return given
+
+
+def _get_deployment(
+    workspace: Workspace, endpoint_name: str, deployment_name: str | None
+) -> tuple[EndpointRecord, DeploymentRecord]:
+    with workspace.store.reading() as reader:
+        endpoint = reader.get_endpoint(endpoint_name)
+        chosen = deployment_name or endpoint.default_deployment
+        if chosen is None:
+            known = [record.name for record in reader.list_deployments(endpoint.name)]
+            raise _no_default(endpoint.name, known)
+        return endpoint, reader.get_deployment(endpoint.name, chosen)
+
+
+def _no_default(endpoint_name: str, known: list[str]) -> NotFoundError:
+    advice = (
+        f"choose one of {', '.join(known)} with --deployment-name, or make it the default with: "
+        f"sparkscore batch-endpoint update -n {endpoint_name} --defaults deployment_name=NAME"
+        if known
+        else f"create one: sparkscore batch-deployment create -e {endpoint_name} -f FILE"
+    )
+    return NotFoundError(
+        f"No valid deployments to route to: endpoint {endpoint_name} has no default deployment; "
+        f"{advice}",
+        condition="NO_DEFAULT_DEPLOYMENT",
+        endpoint=endpoint_name,
+        deployments=known,
+    )
+
+
+def _load(
+    workspace: Workspace, endpoint_name: str, request: InvokeRequest
+) -> tuple[EndpointRecord, LoadedDeployment]:
+    """The deployment with the request's settings over it; what it consists of stays as it is."""
+    endpoint, chosen = _get_deployment(workspace, endpoint_name, request.deployment_name)
+    source_name = f"deployment {chosen.name}"
+    flags = {
+        "mini_batch_size": request.mini_batch_size,
+        "instance_count": request.instance_count,
+    }
+    plain = load_deployment(chosen.document, source_name=source_name)
+    loaded = load_deployment(
+        chosen.document, overrides=request.overrides, flags=flags, source_name=source_name
+    )
+    for key in _FIXED:
+        if getattr(plain.spec, key) != getattr(loaded.spec, key):
+            raise InvalidFieldError(
+                f"--set {key}: a job runs its deployment's own {key}; settings can be set for one "
+                "job, for another model or script create another deployment",
+                condition="NOT_AN_OVERRIDE",
+                key=key,
+            )
+    return endpoint, loaded
+
+
+def _get_compute(
+    workspace: Workspace, loaded: LoadedDeployment, request: InvokeRequest
+) -> ComputeTarget:
+    return workspace.computes.resolve(
+        request.compute or loaded.spec.compute or LOCAL_COMPUTE,
+        instance_count=loaded.spec.given_instance_count,
+    )
+
+
+def _prepare(
+    workspace: Workspace,
+    loaded: LoadedDeployment,
+    request: InvokeRequest,
+    *,
+    compute: ComputeTarget,
+) -> PreparedDeployment:
+    references = WorkspaceReferences(workspace)
+    prepared = prepare_loaded(loaded, conf=request.conf, references=references)
+    return replace(prepared, spark_conf={**compute.spark_conf, **prepared.spark_conf})
+
+
+def _resolve_input(
+    workspace: Workspace, request: InvokeRequest, *, compute: ComputeTarget
+) -> ResolvedInput:
+    from sparkscore.control.assets.data import resolve_input
+
+    if request.input is None:
+        raise PlanError(
+            "no input was given: name a data asset, URI or path with --input", condition="NO_INPUT"
+        )
+    return resolve_input(
+        workspace,
+        request.input,
+        input_type=request.input_type,
+        only=request.input_only,
+        sees_local_paths=compute.shared_paths,
+        base=Path.cwd(),
+    )
+
+
+def _plan_place(
+    workspace: Workspace,
+    deployment: PreparedDeployment,
+    *,
+    request: InvokeRequest,
+    source: ResolvedInput,
+    job_name: str,
+    compute: ComputeTarget,
+) -> JobPlace:
+    folder = workspace.jobs.get_local_folder(job_name)
+    output_path = request.output_path
+    if output_path is None:
+        output_path = (
+            f"azureml://datastores/{workspace.datastores.get_default().name}/paths/{job_name}"
+        )
+    output_uri, output_options = _resolve_output(workspace, output_path)
+    return JobPlace(
+        job_name=job_name,
+        job_folder=folder,
+        files=folder,
+        input=_describe_input(source, request),
+        output=build_output(deployment, path=output_uri, options=output_options),
+        created_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        master=compute.master,
+        mirror=_plan_mirror(workspace, job_name),
+    )
+
+
+def _describe_input(source: ResolvedInput, request: InvokeRequest) -> InputMessage:
+    return InputMessage(
+        uri=source.uri,
+        limit=request.limit,
+        options=dict(source.options),
+        include=request.include,
+        exclude=request.exclude,
+    )
+
+
+def _resolve_output(workspace: Workspace, text: str) -> tuple[str, dict[str, str]]:
+    """The output folder and the options of its store."""
+    from sparkscore.control.assets.resolve import resolve_uri
+
+    found = resolve_uri(workspace, text, base=Path.cwd())
+    return found.uri, dict(found.options)
+
+
+def _plan_mirror(workspace: Workspace, job_name: str) -> MirrorMessage | None:
+    root = workspace.config.jobs_folder
+    if find_local_path(root) is not None:
+        return None
+    return MirrorMessage(uri=f"{root.rstrip('/')}/{job_name}")
+
+
+def _make_record(
+    endpoint: EndpointRecord,
+    loaded: LoadedDeployment,
+    *,
+    request: InvokeRequest,
+    place: JobPlace,
+    source: ResolvedInput,
+    compute: ComputeTarget,
+    digest: str,
+) -> JobRecord:
+    now = time.time()
+    return JobRecord(
+        name=place.job_name,
+        status=NOT_STARTED,
+        endpoint_name=endpoint.name,
+        deployment_name=loaded.spec.name,
+        deployment=loaded.spec.to_document(),
+        compute={"name": compute.name, "master": compute.master},
+        inputs={INPUT_NAME: {"type": source.type, "path": source.asset, "uri": source.uri}},
+        outputs={OUTPUT_NAME: _describe_output(place)},
+        folder=str(place.job_folder),
+        request_digest=digest,
+        created_at=now,
+        updated_at=now,
+        display_name=request.display_name or place.job_name,
+        experiment_name=request.experiment_name or endpoint.name,
+        description=request.description,
+        tags=dict(request.tags),
+        creator=get_own_identity(),
+    )
+
+
+def _describe_output(place: JobPlace) -> dict[str, Any]:
+    output = place.output
+    if output.table is not None:
+        return {"type": "table", "path": output.table}
+    if not output.file_name:
+        return {"type": "uri_folder", "path": output.path, "options": output.options}
+    path = f"{output.path.rstrip('/')}/{output.file_name}"
+    return {"type": "uri_file", "path": path, "options": output.options}

@@ -1,0 +1,292 @@
+"""The jobs of a workspace. Control plane."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sparkscore.control.jobs.job import Job, OnStatus
+from sparkscore.control.jobs.look import change_job, find_live_status, refresh_job
+from sparkscore.control.jobs.processes import is_alive
+from sparkscore.control.jobs.queue import count_ahead
+from sparkscore.control.jobs.start import start_launcher
+from sparkscore.control.jobs.stream import OnLine, stream_job
+from sparkscore.control.listing_table import Table
+from sparkscore.errors import InvalidFieldError, InvalidTransitionError
+from sparkscore.messages.status import CANCELED
+from sparkscore.spec.nearest import find_closest
+from sparkscore.state import Archived, JobFilter, JobRecord
+from sparkscore.state.job_status import (
+    ACTIVE,
+    CANCEL_REQUESTED,
+    STATUSES,
+    advance,
+    is_terminal,
+    is_waiting,
+)
+
+if TYPE_CHECKING:
+    from sparkscore.control.jobs.prune import PrunedJob
+    from sparkscore.control.workspace import Workspace
+
+DEFAULT_MAX_RESULTS = 50
+DEFAULT_PRUNE_DAYS = 30.0
+_PAGE = 200
+
+
+class Jobs:
+    """What was invoked, and what came of it. Methods raise NotFoundError (JOB_NOT_FOUND)."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+
+    def get(self, name: str) -> Job:
+        """The job as it is now, from its record, its folder and its processes."""
+        return self._look(self._read(name))
+
+    def list(
+        self,
+        *,
+        endpoint_name: str | None = None,
+        deployment_name: str | None = None,
+        status: str | None = None,
+        max_results: int | None = DEFAULT_MAX_RESULTS,
+        all_results: bool = False,
+        before: str | None = None,
+        archived: Archived = "exclude",
+        parent_job_name: str | None = None,
+        experiment_name: str | None = None,
+    ) -> Table[Job]:
+        """Jobs, the newest first, at most ``max_results`` (None or ``all_results``: all).
+
+        ``before`` is the name of the last job of the page before. No job here has a parent: with
+        ``parent_job_name`` the list is empty.
+        """
+        limit = None if all_results else max_results
+        before_sequence = None if before is None else self._read(before).sequence
+        found: Table[Job] = Table()
+        if parent_job_name is not None or limit == 0:
+            return found
+        wanted = JobFilter(
+            endpoint=endpoint_name,
+            deployment=deployment_name,
+            statuses=_possible_statuses(status),
+            archived=archived,
+            experiment=experiment_name,
+        )
+        size = _PAGE if limit is None or status is not None else limit
+        for record in self._iter_records(wanted, before_sequence, page_size=size):
+            job = self._look(record)
+            if status is None or job.status == status:
+                found.append(job)
+            if limit is not None and len(found) >= limit:
+                break
+        return found
+
+    def start(self, name: str) -> Job:
+        """Give the job a launcher if it has none, and return at once; see ``start_launcher``."""
+        record = start_launcher(
+            self._workspace.store, name, workspace_folder=self._workspace.folder
+        )
+        return self._look(record)
+
+    def get_local_folder(self, name: str) -> Path:
+        """Where the folder of a job of this name is, or will be, on this machine."""
+        from sparkscore.listing.location import find_local_path
+
+        local = find_local_path(self._workspace.config.jobs_folder)
+        return Path(local or self._workspace.folder / "jobs") / name
+
+    def stream(
+        self, name: str, *, on_status: OnStatus | None = None, on_line: OnLine | None = None
+    ) -> Job:
+        """Block until the job has ended, however it ended, and return it.
+
+        ``on_status`` gets each new status with its progress, ``on_line`` lines for people: the
+        place in the queue.
+        """
+        return stream_job(self, name, on_status=on_status, on_line=on_line)
+
+    def count_ahead(self, name: str) -> int:
+        """How many jobs must end or start before this one may; 0 if it need not wait."""
+        with self._workspace.store.reading() as reader:
+            record, active = reader.get_job(name), reader.list_active_jobs()
+        if not is_waiting(record):
+            return 0
+        return count_ahead(
+            record,
+            active,
+            max_running=self._workspace.config.max_running_jobs,
+            now=time.time(),
+            is_alive=is_alive,
+        )
+
+    def cancel(self, name: str) -> Job:
+        """Ask for the job's cancellation and return at once.
+
+        A job that has not started is Canceled then, another one CancelRequested; asking again
+        changes nothing. Raises InvalidTransitionError (JOB_ENDED).
+        """
+        store = self._workspace.store
+        job = self._look(self._read(name))
+        if job.is_ended:
+            raise _ended(job.record)
+        record = change_job(store, name, _cancel)
+        if record.driver is not None and is_alive(record.launcher) is False:
+            start_launcher(store, name, workspace_folder=self._workspace.folder)
+        return self._look(record)
+
+    def archive(self, name: str) -> Job:
+        """Hide the job from lists."""
+        return self._change(name, is_archived=True)
+
+    def restore(self, name: str) -> Job:
+        """Show an archived job in lists again."""
+        return self._change(name, is_archived=False)
+
+    def update(
+        self,
+        name: str,
+        *,
+        overrides: Sequence[str] = (),
+        additions: Sequence[Sequence[str] | str] = (),
+        removals: Sequence[Sequence[str] | str] = (),
+        force_string: bool = False,
+    ) -> Job:
+        """Change what is for people: display_name, description, tags, properties.
+
+        ``overrides`` are ``--set key=value``, see ``load_document``. Raises SpecError.
+        """
+        from sparkscore.control.jobs.edit import edit_record
+
+        record = change_job(
+            self._workspace.store,
+            name,
+            lambda job: edit_record(
+                job,
+                overrides=overrides,
+                additions=additions,
+                removals=removals,
+                force_string=force_string,
+            ),
+        )
+        return self._look(record)
+
+    def download(
+        self,
+        name: str,
+        *,
+        output_name: str = "score",
+        download_path: str | Path = ".",
+        all: bool = False,  # noqa: A002 - the flag of the command line
+    ) -> Path:
+        """Copy an output of an ended job below ``download_path``; returns that folder.
+
+        It comes to ``named-outputs/<output>/``; with ``all`` logs and account come to
+        ``artifacts/``. Raises InvalidTransitionError (JOB_NOT_ENDED), NotFoundError
+        (OUTPUT_NOT_FOUND), StateError (OUTPUT_IS_TABLE), AlreadyExistsError (DOWNLOAD_EXISTS).
+        """
+        from sparkscore.control.jobs.download import download_job
+
+        return download_job(
+            self.get(name), output_name=output_name, folder=Path(download_path), with_artifacts=all
+        )
+
+    def iter_logs(self, name: str, *, follow: bool = False) -> Iterator[str]:
+        """The lines of the job's logs, a header before each file.
+
+        With ``follow`` the iterator goes on until the job has ended.
+        """
+        from sparkscore.control.jobs.logs import iter_log_lines
+
+        return iter_log_lines(self, self.get(name), follow=follow)
+
+    def prune(
+        self,
+        *,
+        older_than_days: float = DEFAULT_PRUNE_DAYS,
+        status: str | None = None,
+        dry_run: bool = False,
+    ) -> Table[PrunedJob]:
+        """Remove the folders of jobs that ended more than so many days ago, archived ones too.
+
+        Records stay, with their accounts; so do results, wherever they are. ``status`` chooses
+        Completed, Failed or Canceled ones only.
+        """
+        from sparkscore.control.jobs.prune import prune_jobs
+
+        return prune_jobs(
+            self._workspace,
+            self.list(status=status, all_results=True, archived="include"),
+            older_than_seconds=timedelta(days=older_than_days).total_seconds(),
+            dry_run=dry_run,
+        )
+
+    def _read(self, name: str) -> JobRecord:
+        with self._workspace.store.reading() as reader:
+            return reader.get_job(name)
+
+    def _look(self, record: JobRecord) -> Job:
+        current = refresh_job(self._workspace.store, record)
+        progress = None if is_terminal(current.status) else find_live_status(current)
+        return Job(current, self._workspace, progress)
+
+    def _iter_records(
+        self, wanted: JobFilter, before_sequence: int | None, *, page_size: int
+    ) -> Iterator[JobRecord]:
+        while True:
+            with self._workspace.store.reading() as reader:
+                page = reader.list_jobs(wanted, limit=page_size, before_sequence=before_sequence)
+            yield from page
+            if len(page) < page_size:
+                return
+            before_sequence = page[-1].sequence
+
+    def _change(self, name: str, **changes: object) -> Job:
+        def change(record: JobRecord) -> JobRecord:
+            if all(getattr(record, key) == value for key, value in changes.items()):
+                return record
+            return dataclasses.replace(record, updated_at=time.time(), **changes)  # type: ignore[arg-type]
+
+        return self._look(change_job(self._workspace.store, name, change))
+
+
+def _possible_statuses(status: str | None) -> tuple[str, ...] | None:
+    """What a job may have in the store that reads ``status``: an active one may have moved on."""
+    if status is None:
+        return None
+    if status not in STATUSES:
+        raise _unknown_status(status)
+    return tuple({status, *ACTIVE})
+
+
+def _unknown_status(status: str) -> InvalidFieldError:
+    nearest = find_closest(status, STATUSES)
+    advice = f"did you mean {nearest}?" if nearest else f"there are {', '.join(STATUSES)}"
+    return InvalidFieldError(
+        f"no job is ever {status!r}: {advice}",
+        condition="UNKNOWN_STATUS",
+        value=status,
+        nearest=nearest,
+    )
+
+
+def _cancel(record: JobRecord) -> JobRecord:
+    if is_terminal(record.status):
+        raise _ended(record)
+    if record.driver is None and is_waiting(record):
+        return advance(record, CANCELED, at=time.time())
+    return advance(record, CANCEL_REQUESTED, at=time.time())
+
+
+def _ended(record: JobRecord) -> InvalidTransitionError:
+    return InvalidTransitionError(
+        f"job {record.name} has ended ({record.status}): there is nothing to cancel",
+        condition="JOB_ENDED",
+        job=record.name,
+        status=record.status,
+    )

@@ -1,0 +1,281 @@
+"""The launcher of one job: waits, starts the driver, keeps the record. Control plane, a process.
+
+``python -m sparkscore.control.jobs.launcher WORKSPACE_FOLDER JOB`` outlives the command that starts
+it: it waits for the job's turn, starts the driver, hands on the wish to cancel, and writes how the
+job ended. It runs beside the driver for as long as the job, so it imports little. Should it die,
+the driver goes on; see ``refresh``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from datetime import datetime, timezone
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sparkscore.control.jobs.look import change_job, get_launch_path, look_at, refresh_job
+from sparkscore.control.jobs.processes import find_identity, get_own_identity, is_alive
+from sparkscore.control.jobs.queue import count_ahead, keeps_place
+from sparkscore.control.jobs.refresh import (
+    end_with_error,
+    end_with_summary,
+    note_heartbeat,
+    reconcile,
+)
+from sparkscore.control.jobs.start import claim_job
+from sparkscore.control.watch import Cancellation, wait_for_summary
+from sparkscore.control.workspace import Workspace
+from sparkscore.errors import CanceledError, MessageError, SparkscoreError, StateError
+from sparkscore.messages.codec import from_json
+from sparkscore.messages.launch import LAUNCH_FILE, LaunchMessage
+from sparkscore.messages.status import CANCELED, STARTING
+from sparkscore.plan.machine import read_machine
+from sparkscore.plan.spark_application import SCRATCH_NAME, plan_launched_application
+from sparkscore.state import JobRecord, Reader, Store
+from sparkscore.state.job_status import WAITING, advance, find_stage, is_terminal
+from sparkscore.targets.base import TargetRun
+from sparkscore.targets.process import AdoptedDriver
+from sparkscore.targets.registry import get_compute
+
+POLL_SECONDS = 0.5
+HEARTBEAT_SECONDS = 5.0
+STORE_PATIENCE_SECONDS = 600.0
+"""How long the end of a job is tried to be stored while the store cannot be reached."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Launch the job; returns 0 once it has ended, however it ended."""
+    given = sys.argv[1:] if arguments is None else arguments
+    if len(given) != 2:
+        say("usage: launcher WORKSPACE_FOLDER JOB")
+        return 2
+    workspace = Workspace.open(Path(given[0]))
+    return Launcher(
+        workspace.store, given[1], max_running_jobs=workspace.config.max_running_jobs
+    ).run()
+
+
+def say(text: str) -> None:
+    """A line of launcher.log."""
+    print(f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S}Z {text}", flush=True)
+
+
+class Launcher:
+    """One job from its place in the queue to its end."""
+
+    def __init__(self, store: Store, name: str, *, max_running_jobs: int) -> None:
+        self._store, self._name = store, name
+        self._max_running_jobs = max_running_jobs
+        self._cancellation = Cancellation()
+        self._polled_at = self._heartbeat_at = time.monotonic()
+        self._complaint = ""
+
+    def run(self) -> int:
+        """Launch the job if nobody else does; returns the exit code."""
+        record = claim_job(self._store, self._name, get_own_identity())
+        if record is None:
+            say(f"job {self._name} has ended or has another launcher: nothing to do")
+            return 0
+        try:
+            end = self._run(record)
+        except CanceledError:
+            end = partial(advance, status=CANCELED)
+        except SparkscoreError as error:
+            end = partial(end_with_error, error=error)
+        except Exception as error:  # noqa: BLE001 - whatever ends a launcher, its job's record says so
+            traceback.print_exc()
+            end = partial(end_with_error, error=_internal_error(self._name, error))
+        if end is not None:
+            shutil.rmtree(Path(record.folder) / SCRATCH_NAME, ignore_errors=True)
+            self._store_end(end)
+        return 0
+
+    def _run(self, record: JobRecord) -> Callable[..., JobRecord] | None:
+        """Wait for the turn, start or adopt the driver, watch it; how the record then ends."""
+        if find_stage(record) in WAITING:
+            if not self._wait_for_turn():
+                say("canceled while it waited")
+                return None
+            run = start_driver(record)
+            self._record_driver(run)
+        else:
+            run = adopt_driver(record)
+        say(f"driver runs as process {run.process_id}")
+        summary = wait_for_summary(
+            run,
+            job_folder=Path(record.folder),
+            on_status=lambda _: None,
+            cancellation=self._cancellation,
+            on_poll=self._poll,
+        )
+        return partial(end_with_summary, summary=summary)
+
+    def _wait_for_turn(self) -> bool:
+        """Block until the job may start and is Starting; False if it has ended meanwhile."""
+        said = -1
+        while True:
+            with self._store.reading() as reader:
+                record = reader.get_job(self._name)
+                ahead, forgotten = self._look_ahead(record, reader)
+            if ahead == 0 and self._take_turn():
+                return True
+            if is_terminal(record.status):
+                return False
+            if ahead != said:
+                said = ahead
+                say(f"waits for {ahead} jobs" if ahead else "its turn has come")
+            for other in forgotten:
+                refresh_job(self._store, other)
+            self._beat_while_waiting()
+            time.sleep(POLL_SECONDS)
+
+    def _look_ahead(self, record: JobRecord, reader: Reader) -> tuple[int, list[JobRecord]]:
+        now = time.time()
+        active = reader.list_active_jobs()
+        ahead = count_ahead(
+            record, active, max_running=self._max_running_jobs, now=now, is_alive=is_alive
+        )
+        return ahead, [other for other in active if not keeps_place(other, now, is_alive)]
+
+    def _take_turn(self) -> bool:
+        """Start if it is still this job's turn: asked and answered in one transaction."""
+        with self._store.writing() as writer:
+            record = writer.get_job(self._name)
+            if is_terminal(record.status) or self._look_ahead(record, writer)[0]:
+                return False
+            now = time.time()
+            started = advance(record, STARTING, at=now)
+            writer.update_job(dataclasses.replace(started, heartbeat_at=now))
+            return True
+
+    def _beat_while_waiting(self) -> None:
+        if time.monotonic() - self._heartbeat_at < HEARTBEAT_SECONDS:
+            return
+        self._heartbeat_at = time.monotonic()
+        now = time.time()
+        change_job(
+            self._store,
+            self._name,
+            lambda job: (
+                job if is_terminal(job.status) else dataclasses.replace(job, heartbeat_at=now)
+            ),
+        )
+
+    def _record_driver(self, run: TargetRun) -> None:
+        driver = None if run.process_id is None else find_identity(run.process_id)
+        try:
+            change_job(self._store, self._name, lambda job: dataclasses.replace(job, driver=driver))
+        except SparkscoreError:
+            run.kill()
+            raise
+
+    def _poll(self) -> None:
+        """Twice a second: the wish to cancel, and the record; the store may be away for a while."""
+        if time.monotonic() - self._polled_at < POLL_SECONDS:
+            return
+        self._polled_at = time.monotonic()
+        try:
+            self._keep_record()
+        except StateError as error:
+            if error.condition != self._complaint:
+                self._complaint = error.condition
+                say(f"{error.condition}: {error.message}")
+
+    def _keep_record(self) -> None:
+        with self._store.reading() as reader:
+            record = reader.get_job(self._name)
+        if record.cancel_requested_at is not None and not self._cancellation.request_count:
+            say("is asked to cancel")
+            self._cancellation.request()
+        seen = look_at(record)
+        current = reconcile(record, seen)
+        is_due = time.monotonic() - self._heartbeat_at >= HEARTBEAT_SECONDS
+        if current.status == record.status and not is_due:
+            return
+        self._heartbeat_at = time.monotonic()
+        if current.status != record.status:
+            say(f"status {current.status}")
+        change_job(self._store, self._name, lambda job: note_heartbeat(reconcile(job, seen), seen))
+
+    def _store_end(self, end: Callable[..., JobRecord]) -> None:
+        deadline = time.monotonic() + STORE_PATIENCE_SECONDS
+        while True:
+            try:
+                ended = change_job(self._store, self._name, partial(_end_once, end=end))
+            except StateError as error:
+                if time.monotonic() > deadline:
+                    raise
+                say(f"{error.condition}: {error.message}; tries again")
+                time.sleep(HEARTBEAT_SECONDS)
+            else:
+                say(f"ended: {ended.status}")
+                return
+
+
+def start_driver(record: JobRecord) -> TargetRun:
+    """Start the driver of a job from the launch message in its folder, on the target it names.
+
+    Raises MessageError, SubmitError, MissingDependencyError and whatever the plan refuses.
+    """
+    folder = Path(record.folder)
+    launch = read_launch(folder / LAUNCH_FILE)
+    compute = get_compute(launch.master)
+    application = plan_launched_application(
+        launch,
+        entry_point=str(folder / "score.py"),
+        launch_path=get_launch_path(record),
+        machine=read_machine(),
+        py_files=(str(folder / "sparkscore.zip"),),
+    )
+    environment = compute.target.get_environment(
+        os.environ, master=compute.master, is_detached=True
+    )
+    return compute.target.submit(
+        compute.target.compile(application),
+        environment=environment,
+        log_file=folder / "logs" / "driver.log",
+    )
+
+
+def adopt_driver(record: JobRecord) -> TargetRun:
+    """A driver that an earlier launcher started."""
+    assert record.driver is not None, "a job that is claimed while it runs has a living driver"
+    return AdoptedDriver(
+        record.driver.process_id,
+        marker=get_launch_path(record),
+        is_alive=lambda: is_alive(record.driver) is True,
+    )
+
+
+def read_launch(file: Path) -> LaunchMessage:
+    """The launch message; raises MessageError if it cannot be read."""
+    try:
+        text = file.read_bytes()
+    except OSError as error:
+        raise MessageError(f"{file} cannot be read: {error.strerror}", where=str(file)) from error
+    return from_json(LaunchMessage, text, where=str(file))
+
+
+def _end_once(record: JobRecord, *, end: Callable[..., JobRecord]) -> JobRecord:
+    return record if is_terminal(record.status) else end(record, at=time.time())
+
+
+def _internal_error(name: str, error: Exception) -> SparkscoreError:
+    attributes: dict[str, Any] = {"reason": repr(error)}
+    return SparkscoreError(
+        f"the launcher of job {name} failed: {error!r}; logs/launcher.log in the job folder has "
+        "the traceback",
+        condition="INTERNAL_ERROR",
+        **attributes,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

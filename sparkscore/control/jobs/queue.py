@@ -1,0 +1,61 @@
+"""Whose turn it is: local jobs run in the order in which they were invoked. Control plane, pure.
+
+At most ``max_running_jobs`` of a workspace run at once. Each waiting job has its own launcher,
+which asks here. A job whose processes are dead holds nobody up; neither does one on another host
+whose heartbeat is stale. A job on a Spark cluster (``spark://...``) has its driver here and its
+work there: it takes no place in the queue and waits for nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from sparkscore.control.jobs.refresh import STALE_SECONDS
+from sparkscore.state.job_status import is_waiting
+from sparkscore.state.records import JobRecord, ProcessIdentity
+
+LAUNCH_SECONDS = 10.0
+"""How long a job whose launcher is not there yet keeps its place."""
+
+IsAlive = Callable[[ProcessIdentity | None], bool | None]
+
+
+def takes_turns(record: JobRecord) -> bool:
+    """Whether the job waits for its turn: local ones do."""
+    return not str(record.compute.get("master") or "").startswith("spark://")
+
+
+def count_ahead(
+    record: JobRecord,
+    active: Iterable[JobRecord],
+    *,
+    max_running: int,
+    now: float,
+    is_alive: IsAlive,
+) -> int:
+    """How many jobs must end or start before this one may start; 0 means now.
+
+    ``active`` are the jobs that have not ended.
+    """
+    if not takes_turns(record):
+        return 0
+    others = [
+        other
+        for other in active
+        if other.name != record.name and takes_turns(other) and keeps_place(other, now, is_alive)
+    ]
+    running = sum(not is_waiting(other) for other in others)
+    earlier = sum(is_waiting(other) and other.sequence < record.sequence for other in others)
+    return max(0, running + earlier + 1 - max_running)
+
+
+def keeps_place(record: JobRecord, now: float, is_alive: IsAlive) -> bool:
+    """Whether somebody still cares for the job."""
+    if record.launcher is None:
+        is_new = abs(now - record.created_at) <= LAUNCH_SECONDS
+        return is_new and is_alive(record.creator) is not False
+    alive = (is_alive(record.launcher), is_alive(record.driver))
+    if True in alive:
+        return True
+    heartbeat = record.heartbeat_at or record.updated_at
+    return None in alive and now - heartbeat <= STALE_SECONDS

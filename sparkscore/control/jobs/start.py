@@ -1,0 +1,88 @@
+"""Gives a job its launcher, a process that outlives the one that asks. Control plane."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from sparkscore.control.jobs.look import LAUNCHER_LOG, change_job, get_launch_path, refresh_job
+from sparkscore.control.jobs.processes import find_identity, is_alive
+from sparkscore.control.jobs.refresh import end_with_error, is_interrupted
+from sparkscore.errors import SubmitError
+from sparkscore.state import JobRecord, ProcessIdentity, Store
+from sparkscore.state.job_status import (
+    NOT_STARTED,
+    QUEUED,
+    WAITING,
+    advance,
+    find_stage,
+    is_terminal,
+)
+from sparkscore.targets.process import start_process
+
+_STARTED: list[subprocess.Popen[bytes]] = []
+"""Launchers that this process started: whoever starts a process has to wait for it."""
+
+
+def start_launcher(store: Store, name: str, *, workspace_folder: Path) -> JobRecord:
+    """Start the launcher of a job that has a folder and no launcher; otherwise nothing changes.
+
+    Safe when several processes do so: the launchers claim the job, and one wins. It waits for the
+    job's turn, or goes on watching a driver whose launcher died. Raises NotFoundError, or
+    SubmitError if no process can be started; the job has then failed.
+    """
+    with store.reading() as reader:
+        record = reader.get_job(name)
+    record = refresh_job(store, record)
+    if is_terminal(record.status) and not is_interrupted(record):
+        return record
+    if is_alive(record.launcher) is not False or not Path(get_launch_path(record)).exists():
+        return record
+    try:
+        process = _start(record, workspace_folder=workspace_folder)
+    except SubmitError as error:
+        failure = error
+        change_job(store, name, lambda job: end_with_error(job, failure, at=time.time()))
+        raise
+    identity = find_identity(process.pid)
+    claimed = None if identity is None else claim_job(store, name, identity)
+    if claimed is not None:
+        return claimed
+    with store.reading() as reader:
+        return reader.get_job(name)
+
+
+def claim_job(store: Store, name: str, launcher: ProcessIdentity) -> JobRecord | None:
+    """Make ``launcher`` the job's launcher; None if it has ended or has another one.
+
+    A job whose launcher is dead is given to another while it waits, and while its driver lives.
+    """
+    with store.writing() as writer:
+        record = writer.get_job(name)
+        if record.launcher == launcher:
+            return record
+        if is_terminal(record.status) or is_alive(record.launcher) is not False:
+            return None
+        if find_stage(record) not in WAITING and not is_alive(record.driver):
+            return None
+        now = time.time()
+        queued = advance(record, QUEUED, at=now) if record.status == NOT_STARTED else record
+        return writer.update_job(
+            dataclasses.replace(queued, launcher=launcher, heartbeat_at=now, updated_at=now)
+        )
+
+
+def _start(record: JobRecord, *, workspace_folder: Path) -> subprocess.Popen[bytes]:
+    _STARTED[:] = [process for process in _STARTED if process.poll() is None]
+    module = "sparkscore.control.jobs.launcher"
+    process = start_process(
+        (sys.executable, "-m", module, str(workspace_folder), record.name),
+        environment=os.environ,
+        log_file=Path(record.folder) / "logs" / LAUNCHER_LOG,
+    )
+    _STARTED.append(process)
+    return process
