@@ -1,227 +1,144 @@
-"""``sparkscore batch-deployment``: run, compile, generate-script. Control plane."""
+"""``sparkscore batch-deployment``; its one-shot verbs stand in ``one_shot``. Control plane."""
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from enum import Enum
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
-from sparkscore.cli import exit_codes
-from sparkscore.errors import CanceledError
+from sparkscore.cli import columns, flags, one_shot
+from sparkscore.cli.confirm import confirm
+from sparkscore.cli.generic import Session, command, make_app
+from sparkscore.errors import UsageError
 
-if TYPE_CHECKING:
-    from sparkscore.control import Cancellation, Job, RunOptions, SummaryMessage
-
-app = typer.Typer(help="Batch deployments: a model and how it scores.", no_args_is_help=True)
-
-
-class OutputFormat(str, Enum):
-    """What stands on standard output."""
-
-    json = "json"
+app = make_app("Batch deployments: a model and how it scores.")
 
 
-File = Annotated[Path, typer.Option("--file", "-f", help="The deployment file (YAML).")]
-Input = Annotated[str, typer.Option("--input", help="File, folder or URI to be scored.")]
-OutputPath = Annotated[
-    str | None,
-    typer.Option("--output-path", help="Folder or URI for results [<job folder>/score]."),
-]
-JobFolder = Annotated[
-    Path | None,
-    typer.Option("--job-folder", help="Folder for the job's own files [./sparkscore-jobs/<job>]."),
-]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="In place of what the file says."),
-]
-Conf = Annotated[
-    list[str] | None,
-    typer.Option("--conf", metavar="spark.x=y", help="A setting of the Spark session."),
-]
-MiniBatchSize = Annotated[
-    int | None, typer.Option("--mini-batch-size", "-m", min=1, help="Files per call of run().")
-]
-InstanceCount = Annotated[
-    int | None, typer.Option("--instance-count", "-c", min=1, help="Instances to score on.")
-]
-Limit = Annotated[
-    int | None, typer.Option("--limit", min=1, help="Score the first files only, by path.")
-]
-Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks of expected errors too.")]
-
-
-@app.command()
-def run(
-    file: File,
-    input: Input,  # noqa: A002
-    output_path: OutputPath = None,
-    job_folder: JobFolder = None,
-    overrides: Overrides = None,
-    mini_batch_size: MiniBatchSize = None,
-    instance_count: InstanceCount = None,
-    limit: Limit = None,
-    conf: Conf = None,
-    compute: Annotated[
-        str | None, typer.Option("--compute", help="local, local[N] or spark://HOST:PORT.")
-    ] = None,
-    plan: Annotated[bool, typer.Option("--plan", help="Print the plan and run nothing.")] = False,
-    output: Annotated[
-        OutputFormat | None,
-        typer.Option("--output", "-o", help="json: print summary.json and nothing else."),
-    ] = None,
-    debug: Debug = False,
-) -> None:
-    """Score an input once, as a deployment file says, and wait for the end."""
-    from sparkscore.control import RunOptions
-
-    del debug
-    options = RunOptions(
-        file=file,
-        input=input,
-        output_path=output_path,
-        job_folder=job_folder,
-        overrides=tuple(overrides or ()),
-        conf=tuple(conf or ()),
-        mini_batch_size=mini_batch_size,
-        instance_count=instance_count,
-        limit=limit,
-        compute=compute,
+@command(app, columns=columns.DEPLOYMENTS)
+def create(
+    session: Session,
+    file: flags.File,
+    name: flags.OptionalName = None,
+    endpoint_name: flags.OptionalEndpointName = None,
+    overrides: flags.Set = None,
+    set_default: Annotated[
+        bool, typer.Option("--set-default", help="Make it the endpoint's default.")
+    ] = False,
+    skip_script_validation: flags.SkipScriptValidation = False,
+    no_wait: flags.NoWait = False,
+) -> Any:
+    """Make a deployment, or replace the one of that name."""
+    if set_default and no_wait:
+        raise flags.refuse_together("--set-default", "--no-wait")
+    return session.workspace.batch_deployments.create(
+        file,
+        name=name,
+        endpoint_name=endpoint_name,
+        overrides=overrides or (),
+        set_default=set_default,
+        skip_script_validation=skip_script_validation,
     )
-    if plan:
-        _print_plan(options, output)
-    else:
-        sys.exit(_run(options, output))
 
 
-@app.command(name="compile")
-def compile_(
-    file: File,
-    input: Input,  # noqa: A002
-    target: Annotated[str, typer.Option("--target", help="spark-submit or local.")],
-    folder: Annotated[Path, typer.Option("-o", "--output", help="New folder to write to.")],
-    output_path: OutputPath = None,
-    job_folder: JobFolder = None,
-    overrides: Overrides = None,
-    mini_batch_size: MiniBatchSize = None,
-    instance_count: InstanceCount = None,
-    limit: Limit = None,
-    conf: Conf = None,
-    debug: Debug = False,
-) -> None:
-    """Write a job into a folder, ready for spark-submit; runs nothing."""
-    from sparkscore.control import CompileOptions, RunOptions, compile_deployment
+@command(app, columns=columns.DEPLOYMENTS)
+def show(session: Session, name: flags.Name, endpoint_name: flags.EndpointName) -> Any:
+    """Show a deployment."""
+    return session.workspace.batch_deployments.get(name, endpoint_name)
 
-    del debug
-    options = RunOptions(
-        file=file,
-        input=input,
-        output_path=output_path,
-        job_folder=job_folder,
-        overrides=tuple(overrides or ()),
-        conf=tuple(conf or ()),
-        mini_batch_size=mini_batch_size,
-        instance_count=instance_count,
-        limit=limit,
+
+@command(app, "list", columns=columns.DEPLOYMENTS)
+def list_(session: Session, endpoint_name: flags.EndpointName) -> Any:
+    """List the deployments of an endpoint."""
+    return session.workspace.batch_deployments.list(endpoint_name)
+
+
+@command(app, columns=columns.DEPLOYMENTS)
+def update(
+    session: Session,
+    changes: flags.ChangeFlags,
+    name: flags.OptionalName = None,
+    endpoint_name: flags.OptionalEndpointName = None,
+    file: flags.OptionalFile = None,
+    skip_script_validation: flags.SkipScriptValidation = False,
+    no_wait: flags.NoWait = False,
+) -> Any:
+    """Change code, model, environment or settings; jobs keep what they ran."""
+    del no_wait
+    own_name, own_endpoint = _read_names(file, name=name, endpoint_name=endpoint_name)
+    return session.workspace.batch_deployments.update(
+        own_name,
+        own_endpoint,
+        source=file,
+        skip_script_validation=skip_script_validation,
+        **changes.to_arguments(),
     )
-    compiled = compile_deployment(CompileOptions(run=options, target=target, folder=folder))
-    for line in compiled.messages:
-        typer.echo(line, err=True)
-    typer.echo(str(compiled.folder))
 
 
-@app.command(name="generate-script")
-def generate_script(
-    output: Annotated[Path, typer.Option("-o", "--output", help="File to write, a new one.")],
-    debug: Debug = False,
+def _read_names(
+    file: Path | None, *, name: str | None, endpoint_name: str | None
+) -> tuple[str, str]:
+    if name is not None and endpoint_name is not None:
+        return name, endpoint_name
+    if file is None:
+        raise UsageError(
+            "which deployment: give --name and --endpoint-name, or --file",
+            condition="NAME_NEEDED",
+        )
+    from sparkscore.spec import load_deployment
+
+    spec = load_deployment(file, flags={"name": name, "endpoint_name": endpoint_name}).spec
+    return spec.name, spec.endpoint_name
+
+
+@command(app)
+def delete(
+    session: Session,
+    name: flags.Name,
+    endpoint_name: flags.EndpointName,
+    new_default: Annotated[
+        str | None,
+        typer.Option("--new-default", help="The default from now on, if this one was it."),
+    ] = None,
+    yes: flags.Yes = False,
+    no_wait: flags.NoWait = False,
 ) -> None:
-    """Write the built-in scoring script for MLflow models out, to be changed."""
-    from sparkscore import control
-
-    del debug
-    typer.echo(str(control.generate_script(output)))
-
-
-def _print_plan(options: RunOptions, output: OutputFormat | None) -> None:
-    from sparkscore.control import plan_run
-
-    planned = plan_run(options)
-    for line in planned.messages:
-        typer.echo(line, err=True)
-    typer.echo(planned.render_json() if output is OutputFormat.json else planned.render())
+    """Delete a deployment; its jobs stay."""
+    del no_wait
+    deployments = session.workspace.batch_deployments
+    found = deployments.get(name, endpoint_name)
+    confirm(f"delete deployment {found.name} of endpoint {endpoint_name}", yes=yes)
+    deployments.delete(found.name, endpoint_name, new_default=new_default)
 
 
-def _run(options: RunOptions, output: OutputFormat | None) -> int:
-    from sparkscore.cli.render import render_error
-    from sparkscore.control import Cancellation, make_job, prepare_run
-
-    prepared = prepare_run(options)
-    for line in prepared.messages:
-        typer.echo(line, err=True)
-    job = make_job(prepared)
-    cancellation = Cancellation()
-    with _signals_cancel(cancellation) as received:
-        try:
-            summary = _watch(job, cancellation)
-        except CanceledError as error:
-            typer.echo(render_error(error), err=True)
-            return _get_canceled_code(received)
-    _print_summary(summary, job, output)
-    if summary.status == "Canceled":
-        return _get_canceled_code(received)
-    return exit_codes.get_exit_code(summary)
+@command(app, "list-jobs", columns=columns.JOBS)
+def list_jobs(
+    session: Session,
+    name: flags.Name,
+    endpoint_name: flags.EndpointName,
+    max_results: flags.MaxResults = None,
+) -> Any:
+    """List the jobs of a deployment, the newest first."""
+    return session.workspace.batch_deployments.list_jobs(
+        name, endpoint_name, max_results=max_results
+    )
 
 
-def _get_canceled_code(received: list[int]) -> int:
-    interrupted = received[:1] == [signal.SIGINT]
-    return exit_codes.INTERRUPTED_CODE if interrupted else CanceledError.exit_code
+@command(app)
+def validate(
+    session: Session,
+    file: flags.File,
+    name: flags.OptionalName = None,
+    endpoint_name: flags.OptionalEndpointName = None,
+    overrides: flags.Set = None,
+) -> Any:
+    """Check a deployment file and all it refers to; registers nothing."""
+    result = session.workspace.batch_deployments.validate(
+        file, name=name, endpoint_name=endpoint_name, overrides=overrides or ()
+    )
+    session.show(result)
+    if result["result"] != "Succeeded":
+        raise typer.Exit(UsageError.exit_code)
 
 
-def _watch(job: Job, cancellation: Cancellation) -> SummaryMessage:
-    from rich.console import Console
-
-    from sparkscore.cli.progress import make_progress
-    from sparkscore.control import run_job
-
-    with make_progress(Console(stderr=True, highlight=False)) as progress:
-        return run_job(job, on_status=progress.report, cancellation=cancellation)
-
-
-def _print_summary(summary: SummaryMessage, job: Job, output: OutputFormat | None) -> None:
-    from sparkscore.cli.render import render_job_error, render_summary
-
-    if output is OutputFormat.json:
-        typer.echo(job.summary_file.read_text(encoding="utf-8"), nl=False)
-    else:
-        typer.echo(render_summary(summary, job_folder=str(job.folder)))
-    error = render_job_error(summary)
-    if error is not None:
-        typer.echo(error, err=True)
-
-
-@contextmanager
-def _signals_cancel(cancellation: Cancellation) -> Iterator[list[int]]:
-    """Signals cancel the job instead of ending this process; gives those that came."""
-    received: list[int] = []
-
-    def cancel(number: int, frame: FrameType | None) -> None:
-        del frame
-        received.append(number)
-        cancellation.request()
-        # Not by way of sys.stderr: the signal may have come in the middle of a write to it.
-        os.write(2, b"\nthe job is being canceled; a second signal kills it\n")
-
-    previous = {number: signal.signal(number, cancel) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield received
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+one_shot.register(app)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from sparkscore.control import SummaryMessage
+from typing import TYPE_CHECKING
+
 from sparkscore.errors import CanceledError, ScoringError, StateError, TargetError
+
+if TYPE_CHECKING:
+    from sparkscore.control import SummaryMessage
 
 COMPLETED_CODE = 0
 BUG_CODE = 1
@@ -31,6 +35,11 @@ EXIT_CODES: dict[int, tuple[str, str]] = {
 }
 
 _BY_STATUS = {"Completed": COMPLETED_CODE, "Canceled": CanceledError.exit_code}
+
+
+def get_status_code(status: str) -> int:
+    """The exit code of a command that watched a job until it had this status."""
+    return _BY_STATUS.get(status, ScoringError.exit_code)
 
 
 def get_exit_code(summary: SummaryMessage) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sparkscore.control import SummaryMessage
@@ -18,13 +19,14 @@ def render_error(error: SparkscoreError) -> str:
     return "\n".join(lines)
 
 
-def render_job_error(summary: SummaryMessage) -> str | None:
-    """The same for a job that failed (with its script's traceback) or was canceled, else None."""
-    if summary.error is None:
+def render_job_error(error: Mapping[str, Any] | None) -> str | None:
+    """The same for what ended a job (with its script's traceback), None for a Completed one."""
+    if error is None:
         return None
-    condition = summary.error.get("condition", "FAILED")
-    lines = [f"sparkscore: {condition}: {_on_one_line(str(summary.error.get('message', '')))}"]
-    lines += [f"  | {line}" for line in str(summary.error.get("traceback") or "").splitlines()]
+    condition = error.get("condition", "FAILED")
+    lines = [f"sparkscore: {condition}: {_on_one_line(str(error.get('message', '')))}"]
+    lines += [f"  | {line}" for line in str(error.get("traceback") or "").splitlines()]
+    lines += [f"  | {line}" for line in error.get("log_lines") or ()]
     return "\n".join(lines)
 
 

@@ -6,17 +6,32 @@ import json
 
 import typer
 
-app = typer.Typer(help="JSON Schemas of YAML files, for editors.", no_args_is_help=True)
+from sparkscore.cli.generic import BareSession, command, make_app
+
+KINDS = (
+    "deployment",
+    "endpoint",
+    "model",
+    "environment",
+    "data",
+    "datastore",
+    "compute",
+    "invoke",
+)
+
+app = make_app("JSON Schemas of YAML files, for editors.")
 
 
-@app.callback()
-def group() -> None:
-    """JSON Schemas of YAML files, for editors."""
+def _add_command(kind: str) -> None:
+    def show(session: BareSession) -> None:
+        del session
+        from sparkscore.spec import DOCUMENTS, document_json_schema
+
+        typer.echo(json.dumps(document_json_schema(DOCUMENTS[kind]), indent=2))
+
+    show.__doc__ = f"Print the JSON Schema of {kind} files."
+    command(app, kind)(show)
 
 
-@app.command()
-def deployment() -> None:
-    """Print the JSON Schema of deployment files."""
-    from sparkscore.spec import deployment_json_schema
-
-    typer.echo(json.dumps(deployment_json_schema(), indent=2))
+for _kind in KINDS:
+    _add_command(_kind)

@@ -164,7 +164,7 @@ def test_run__bad_yaml_names_file_line_and_nearest_key(run_cli: RunCli, tmp_path
         ["--limit", "many"],
         ["--nope"],
         ["surplus"],
-        ["-o", "yaml"],
+        ["-o", "xml"],
     ],
 )
 def test_run__wrong_flags(

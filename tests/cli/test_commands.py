@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -13,35 +14,16 @@ import pytest
 
 import sparkscore
 from sparkscore.cli import exit_codes
-from sparkscore.cli.arguments import repeat_flags
+from sparkscore.cli.main import GROUPS
 from sparkscore.control import SummaryMessage
 from sparkscore.errors import SparkscoreError
 from sparkscore.messages.status import InputCounts
-from tests.cli.conftest import REPOSITORY, START, RunCli
+from tests.cli.conftest import REPOSITORY, START, Run, RunCli
 from tests.control.samples import list_files, write_deployment
 
 
 def test_version__is_printed(run_cli: RunCli) -> None:
     assert run_cli("version").out == f"{sparkscore.__version__}\n"
-
-
-@pytest.mark.parametrize(
-    "command",
-    [
-        [],
-        ["batch-deployment"],
-        ["batch-deployment", "run"],
-        ["batch-deployment", "compile"],
-        ["batch-deployment", "generate-script"],
-        ["schema"],
-        ["schema", "deployment"],
-        ["version"],
-    ],
-)
-def test_help__of_every_command(run_cli: RunCli, command: list[str]) -> None:
-    answer = run_cli(*command, "--help")
-    assert (answer.exit_code, answer.err) == (0, "")
-    assert answer.out.startswith("Usage: sparkscore")
 
 
 def test_help__answers_at_once() -> None:
@@ -51,6 +33,63 @@ def test_help__answers_at_once() -> None:
         subprocess.run([sys.executable, "-c", START, "--help"], check=True, capture_output=True)
         seconds.append(time.monotonic() - started)
     assert min(seconds) < 0.5
+
+
+def run_without(libraries: set[str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in a process that cannot import these libraries."""
+    block = f"import sys; sys.modules.update(dict.fromkeys({sorted(libraries)!r})); "
+    command = [sys.executable, "-W", "error", "-c", block + START, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+HEAVY = {"delta", "fsspec", "mlflow", "pandas", "pyarrow", "pyspark"}
+
+
+@pytest.mark.parametrize("words", ["", *GROUPS])
+def test_help__needs_little(words: str) -> None:
+    blocked = {*HEAVY, "alembic", "jmespath", "rich", "sqlalchemy", "yaml"}
+    done = run_without(blocked, *words.split(), "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("line", ["batch-endpoint show -n mood", "batch-endpoint list", "job list"])
+def test_show__needs_little(run: Run, endpoint: str, line: str) -> None:
+    done = run_without({*HEAVY, "alembic", "rich"}, *line.split())
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.rstrip() == run(line)
+
+
+def test_output__of_letters_that_the_terminal_lacks(place: Path, run: Run) -> None:
+    run("batch-endpoint create -n wide --set description=ß→")
+    command = [sys.executable, "-c", START, "batch-endpoint", "show", "-n", "wide"]
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    done = subprocess.run(command, env=environment, capture_output=True, check=True)
+    assert b'"description": "\xdf\\u2192"' in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("batch-endpoint shw", "No such command 'shw'. Did you mean 'show'?"),
+        ("batch-endpoint show", "Missing option '--name'"),
+        ("batch-endpoint show -n a --nmae b", "No such option: --nmae"),
+        ("compute list -o xml", "'xml' is not one of"),
+        ("job list --max-results 0", "--max-results"),
+        ("batch-endpoint show -n a surplus", "surplus"),
+    ],
+)
+def test_usage__errors_are_one_line(run_cli: RunCli, line: str, said: str) -> None:
+    answer = run_cli(*line.split())
+    assert (answer.exit_code, answer.out) == (2, "")
+    (only,) = answer.err.splitlines()
+    assert only.startswith("sparkscore: WRONG_USAGE: ")
+    assert said in only
+
+
+def test_usage__group_alone_shows_its_help(run_cli: RunCli) -> None:
+    answer = run_cli("job")
+    assert (answer.exit_code, answer.out) == (2, "")
+    assert answer.err.startswith("Usage: sparkscore job")
 
 
 def test_schema__is_json(run_cli: RunCli) -> None:
@@ -90,20 +129,6 @@ def test_generate_script__writes_a_new_file(run_cli: RunCli, tmp_path: Path) -> 
     assert run_cli("batch-deployment", "generate-script", "-o", str(file)).out == f"{file}\n"
     assert "def run(" in file.read_text()
     assert run_cli("batch-deployment", "generate-script", "-o", str(file)).exit_code == 5
-
-
-@pytest.mark.parametrize(
-    ("given", "repeated"),
-    [
-        ("--set a=1 b=2 --limit 3", "--set a=1 --set b=2 --limit 3"),
-        ("--set a=1 --set b=2", "--set a=1 --set b=2"),
-        ("--conf a=1 b=2 --set c=3 d=4", "--conf a=1 --conf b=2 --set c=3 --set d=4"),
-        ("run x y --set=a=1", "run x y --set=a=1"),
-        ("", ""),
-    ],
-)
-def test_repeat_flags__examples(given: str, repeated: str) -> None:
-    assert repeat_flags(given.split()) == repeated.split()
 
 
 def make_summary(status: str, error: dict[str, object] | None = None) -> SummaryMessage:

@@ -88,10 +88,10 @@ def test_render_summary__output(output: dict[str, object], line: str) -> None:
 
 
 def test_render_job_error__with_the_traceback_of_the_script() -> None:
-    assert render_job_error(SUMMARY) == (
+    assert render_job_error(SUMMARY.error) == (
         "sparkscore: INIT_FAILED: init() failed\n  | Trace\n  |   at 1"
     )
-    assert render_job_error(dataclasses.replace(SUMMARY, error=None)) is None
+    assert render_job_error(None) is None
 
 
 def test_render_error__one_line_and_the_end_of_a_log() -> None:

@@ -41,7 +41,7 @@ def test_run__completes(start_cli: StartCli, tmp_path: Path) -> None:
 def test_run__json_is_the_summary_and_nothing_else(start_cli: StartCli, tmp_path: Path) -> None:
     answer = finish(start_cli(*get_flags(tmp_path, "-o", "json"), behaviour="complete"))
     assert answer.exit_code == 0
-    assert answer.out == (tmp_path / "job" / "summary.json").read_text()
+    assert answer.out.rstrip() == (tmp_path / "job" / "summary.json").read_text().rstrip()
     assert json.loads(answer.out)["status"] == "Completed"
     assert answer.out.startswith("{\n")
     assert "{" not in answer.err

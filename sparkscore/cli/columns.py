@@ -1,0 +1,57 @@
+"""The columns of tables (``-o table``), by kind of object. Control plane, pure."""
+
+from __future__ import annotations
+
+ENDPOINTS = (
+    ("Name", "name"),
+    ("Default", "defaults.deployment_name"),
+    ("Scoring URI", "scoring_uri"),
+    ("Description", "description"),
+)
+DEPLOYMENTS = (
+    ("Name", "name"),
+    ("Endpoint", "endpoint_name"),
+    ("Default", "is_default"),
+    ("Model", "model"),
+    ("Compute", "compute"),
+    ("Description", "description"),
+)
+JOBS = (
+    ("Name", "name"),
+    ("Status", "status"),
+    ("Endpoint", "endpoint_name"),
+    ("Deployment", "deployment_name"),
+    ("Created", "creation_context.created_at"),
+    ("Display name", "display_name"),
+)
+ASSETS = (
+    ("Name", "name"),
+    ("Version", "version"),
+    ("Type", "type"),
+    ("Path", "path"),
+    ("Created", "creation_context.created_at"),
+    ("Description", "description"),
+)
+ENVIRONMENTS = (
+    ("Name", "name"),
+    ("Version", "version"),
+    ("Image", "image"),
+    ("Created", "creation_context.created_at"),
+    ("Description", "description"),
+)
+DATASTORES = (
+    ("Name", "name"),
+    ("Type", "type"),
+    ("URI", "uri"),
+    ("Default", "is_default"),
+    ("Description", "description"),
+)
+COMPUTES = (
+    ("Name", "name"),
+    ("Type", "type"),
+    ("Min", "min_instances"),
+    ("Max", "max_instances"),
+    ("Description", "description"),
+)
+WORKSPACES = (("Name", "name"), ("Folder", "folder"))
+DEFAULTS = (("Name", "name"), ("Value", "value"), ("Source", "source"))

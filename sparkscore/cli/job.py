@@ -1,0 +1,210 @@
+"""``sparkscore job``: what can be done with jobs. Control plane."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import webbrowser
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sparkscore.cli import columns, exit_codes, flags
+from sparkscore.cli.confirm import confirm
+from sparkscore.cli.generic import Session, command, make_app
+
+if TYPE_CHECKING:
+    from sparkscore.control.jobs import Job
+
+app = make_app("Jobs: what was invoked, and what came of it.")
+
+
+@command(app, columns=columns.JOBS)
+def show(
+    session: Session,
+    name: flags.Name,
+    web: Annotated[
+        bool, typer.Option("--web", "-e", help="Open its page, and say where that is.")
+    ] = False,
+) -> Any:
+    """Show a job."""
+    job = session.workspace.jobs.get(name)
+    if web:
+        typer.echo(job.studio_endpoint, err=True)
+        _open_browser(job.studio_endpoint)
+    return job
+
+
+def _open_browser(address: str) -> None:
+    """Open the page if there is a browser with a window; a text one would take the terminal."""
+    has_window = sys.platform in ("darwin", "win32") or any(
+        os.environ.get(name) for name in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY")
+    )
+    if has_window:
+        try:
+            webbrowser.open(address)
+        except (webbrowser.Error, OSError) as error:
+            typer.echo(f"no browser could be started: {error}", err=True)
+
+
+@command(app, "list", columns=columns.JOBS)
+def list_(
+    session: Session,
+    archived: flags.ArchivedFlags,
+    max_results: Annotated[
+        int, typer.Option("--max-results", "-r", min=1, help="At most so many.")
+    ] = 50,
+    all_results: Annotated[bool, typer.Option("--all-results", help="All of them.")] = False,
+    endpoint_name: Annotated[
+        str | None, typer.Option("--endpoint-name", "-e", help="Jobs of an endpoint.")
+    ] = None,
+    deployment_name: Annotated[
+        str | None, typer.Option("--deployment-name", "-d", help="Jobs of a deployment.")
+    ] = None,
+    status: Annotated[str | None, typer.Option("--status", help="Jobs of a status.")] = None,
+    experiment_name: Annotated[
+        str | None, typer.Option("--experiment-name", help="Jobs of an experiment.")
+    ] = None,
+    parent_job_name: Annotated[
+        str | None, typer.Option("--parent-job-name", "-p", help="Jobs below a job: none here.")
+    ] = None,
+) -> Any:
+    """List jobs, the newest first."""
+    return session.workspace.jobs.list(
+        endpoint_name=endpoint_name,
+        deployment_name=deployment_name,
+        status=status,
+        max_results=max_results,
+        all_results=all_results,
+        archived=archived.archived,
+        parent_job_name=parent_job_name,
+        experiment_name=experiment_name,
+    )
+
+
+@command(app)
+def stream(session: Session, name: flags.Name) -> None:
+    """Watch a job until it ends; exits with 0 if it Completed, 4 if it Failed, 6 if Canceled."""
+    jobs = session.workspace.jobs
+    try:
+        job = _watch(session, name)
+    except KeyboardInterrupt:
+        job = jobs.get(name)
+        typer.echo(
+            f"job {job.name} goes on; 'sparkscore job stream -n {job.name}' watches it again, "
+            f"'sparkscore job cancel -n {job.name}' ends it",
+            err=True,
+        )
+        raise typer.Exit(exit_codes.INTERRUPTED_CODE) from None
+    _show_end(session, job)
+    raise typer.Exit(exit_codes.get_status_code(job.status))
+
+
+def _watch(session: Session, name: str) -> Job:
+    from rich.console import Console
+
+    from sparkscore.cli.progress import make_progress
+
+    console = Console(stderr=True, highlight=False, quiet=session.only_show_errors)
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with make_progress(console) as progress:
+            jobs = session.workspace.jobs
+            return jobs.stream(name, on_status=progress.report, on_line=progress.say)
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+def _show_end(session: Session, job: Job) -> None:
+    """The summary for people, or the job if a format was asked for; why it failed."""
+    from sparkscore.cli.render import render_job_error, render_summary
+
+    summary = job.summary
+    if session.wants_data:
+        session.show(job)
+    elif summary is not None:
+        typer.echo(render_summary(summary, job_folder=str(job.record.folder)))
+    else:
+        typer.echo(f"{'job':<13}{job.name}: {job.status}")
+    error = render_job_error(job.record.error)
+    if error is not None:
+        typer.echo(error, err=True)
+
+
+@command(app, columns=columns.JOBS)
+def cancel(session: Session, name: flags.Name) -> Any:
+    """Ask a job to stop; returns at once."""
+    return session.workspace.jobs.cancel(name)
+
+
+@command(app)
+def download(
+    session: Session,
+    name: flags.Name,
+    output_name: Annotated[
+        str, typer.Option("--output-name", help="Which output; there is one, score.")
+    ] = "score",
+    download_path: Annotated[
+        Path, typer.Option("--download-path", "-p", help="Folder to put it in.")
+    ] = Path("."),
+    everything: Annotated[
+        bool, typer.Option("--all", help="Logs and all other files of the job too.")
+    ] = False,
+) -> Any:
+    """Copy the results of a job that has ended: named-outputs/score/, artifacts/."""
+    path = session.workspace.jobs.download(
+        name, output_name=output_name, download_path=download_path, all=everything
+    )
+    session.say(f"downloaded to {path}")
+    return {"path": str(path)}
+
+
+@command(app)
+def logs(
+    session: Session,
+    name: flags.Name,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on until the job ends.")] = False,
+) -> None:
+    """Print what Spark, the driver and the scoring script said."""
+    for line in session.workspace.jobs.iter_logs(name, follow=follow):
+        typer.echo(line.rstrip("\n"))
+
+
+@command(app)
+def archive(session: Session, name: flags.Name) -> None:
+    """Leave a job out of lists."""
+    session.workspace.jobs.archive(name)
+
+
+@command(app)
+def restore(session: Session, name: flags.Name) -> None:
+    """Show an archived job in lists again."""
+    session.workspace.jobs.restore(name)
+
+
+@command(app, columns=columns.JOBS)
+def update(session: Session, name: flags.Name, changes: flags.ChangeFlags) -> Any:
+    """Change display name, description, tags or properties."""
+    return session.workspace.jobs.update(name, **changes.to_arguments())
+
+
+@command(app)
+def prune(
+    session: Session,
+    older_than_days: Annotated[
+        float, typer.Option("--older-than-days", min=0, help="Jobs that ended before that.")
+    ] = 30.0,
+    status: Annotated[str | None, typer.Option("--status", help="Jobs of a status only.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would go; remove nothing.")
+    ] = False,
+    yes: flags.Yes = False,
+) -> Any:
+    """Remove the folders of jobs that ended long ago; their accounts and outputs stay."""
+    if not dry_run:
+        confirm(f"remove folders of jobs that ended {older_than_days:g} days ago", yes=yes)
+    return session.workspace.jobs.prune(
+        older_than_days=older_than_days, status=status, dry_run=dry_run
+    )
