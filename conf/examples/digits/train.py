@@ -1,4 +1,4 @@
-"""Fit a classifier on the training half of the digits and save it to ``model/``.
+"""Fit two classifiers on the training half of the digits, for two deployments.
 
 Reads the same PNG files with the same helper as the scoring script, so training and scoring see
 equal pixels. Runs before scoring, after ``make_data.py``.
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import joblib
 import pandas as pd
+from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 
 HERE = Path(__file__).parent
@@ -18,17 +19,22 @@ sys.path.insert(0, str(HERE / "code"))
 
 from digit_images import read_pixels  # noqa: E402  the code folder is put on the path above
 
+MODELS = {
+    "model": SVC(gamma=0.25),
+    "model-linear": LogisticRegression(max_iter=1000),
+}
+
 
 def main() -> None:
-    """Fit on the rows marked ``train`` and write ``model/digits.joblib``."""
+    """Fit on the rows marked ``train`` and write ``digits.joblib`` below each model's folder."""
     labels = pd.read_csv(HERE / "data" / "labels.csv")
     training = labels[labels["part"] == "train"]
-    paths = [str(HERE / "data" / "images" / name) for name in training["file"]]
-    model = SVC(gamma=0.25).fit(read_pixels(paths), training["label"])
-    folder = HERE / "model"
-    folder.mkdir(exist_ok=True)
-    joblib.dump(model, folder / "digits.joblib")
-    print(f"a classifier fitted on {len(training)} images is in {folder}")
+    pixels = read_pixels([str(HERE / "data" / "images" / name) for name in training["file"]])
+    for name, model in MODELS.items():
+        folder = HERE / name
+        folder.mkdir(exist_ok=True)
+        joblib.dump(model.fit(pixels, training["label"]), folder / "digits.joblib")
+        print(f"a {type(model).__name__} fitted on {len(training)} images is in {folder}")
 
 
 if __name__ == "__main__":

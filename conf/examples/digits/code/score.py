@@ -8,15 +8,17 @@ from pathlib import Path
 import joblib
 import pandas as pd
 from digit_images import read_pixels
-from sklearn.svm import SVC
+from sklearn.base import ClassifierMixin
 
-model: SVC
+model: ClassifierMixin
 
 
 def init() -> None:
     """Load the classifier, once in each worker process."""
     global model
-    model = joblib.load(Path(os.environ["AZUREML_MODEL_DIR"]) / "model" / "digits.joblib")
+    # The folder below has the base name of the model's own folder, whichever that is.
+    (file,) = Path(os.environ["AZUREML_MODEL_DIR"]).glob("*/digits.joblib")
+    model = joblib.load(file)
 
 
 def run(mini_batch: list[str]) -> pd.DataFrame:
