@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sparkscore.control.assets.datastores import Datastores
     from sparkscore.control.assets.environments import Environments
     from sparkscore.control.assets.models import Models
+    from sparkscore.control.assets.upload import UploadProgress
     from sparkscore.control.endpoints.batch_deployments import BatchDeployments
     from sparkscore.control.endpoints.batch_endpoints import BatchEndpoints
     from sparkscore.control.jobs import Jobs
@@ -35,6 +36,7 @@ WORKSPACE_VARIABLE = "SPARKSCORE_WORKSPACE"
 DEFAULT_NAME = "default"
 
 OnMessage = Callable[[str], None]
+OnUpload = Callable[["UploadProgress"], None]
 
 
 class Workspace:
@@ -44,9 +46,16 @@ class Workspace:
     processes may use one workspace.
     """
 
-    def __init__(self, config: WorkspaceConfig, *, on_message: OnMessage | None = None) -> None:
+    def __init__(
+        self,
+        config: WorkspaceConfig,
+        *,
+        on_message: OnMessage | None = None,
+        on_upload: OnUpload | None = None,
+    ) -> None:
         self.config = config
         self.on_message: OnMessage = on_message or _ignore
+        self.on_upload = on_upload
 
     @classmethod
     def open(
@@ -55,19 +64,21 @@ class Workspace:
         *,
         environment: Mapping[str, str] | None = None,
         on_message: OnMessage | None = None,
+        on_upload: OnUpload | None = None,
     ) -> Workspace:
         """The workspace in a folder or of a known name, made if there is none yet.
 
         Without ``where``: SPARKSCORE_WORKSPACE, the configured default, the nearest folder upwards
         with ``sparkscore.toml``, or the workspace ``default`` below ``~/.sparkscore``.
-        ``on_message`` gets lines for the user. Raises SpecError for a ``sparkscore.toml`` that
-        cannot be read, OutputNotWritableError for a folder that cannot be made.
+        ``on_message`` gets lines for the user, ``on_upload`` how far the copy of an input is.
+        Raises SpecError for a ``sparkscore.toml`` that cannot be read, OutputNotWritableError for
+        a folder that cannot be made.
         """
         given = os.environ if environment is None else environment
         folder = find_workspace_folder(where, environment=given)
         if make_workspace_folder(folder) and on_message is not None:
             on_message(f"workspace {folder.name} made in {folder}")
-        return cls(read_config(folder), on_message=on_message)
+        return cls(read_config(folder), on_message=on_message, on_upload=on_upload)
 
     @property
     def name(self) -> str:

@@ -21,7 +21,7 @@ from sparkscore.control.one_shot import check_place
 from sparkscore.errors import InvalidFieldError, NotFoundError, PlanError
 from sparkscore.listing.location import find_local_path
 from sparkscore.messages.launch import InputMessage, MirrorMessage
-from sparkscore.spec import LoadedDeployment, load_deployment
+from sparkscore.spec import LoadedDeployment, load_deployment, parse_output
 from sparkscore.state.job_status import NOT_STARTED
 from sparkscore.state.records import DeploymentRecord, EndpointRecord, JobRecord
 from sparkscore.targets.base import Target
@@ -208,6 +208,7 @@ def _resolve_input(
         only=request.input_only,
         sees_local_paths=compute.shared_paths,
         base=Path.cwd(),
+        on_progress=workspace.on_upload,
     )
 
 
@@ -253,6 +254,7 @@ def _resolve_output(workspace: Workspace, text: str) -> tuple[str, dict[str, str
     """The output folder and the options of its store."""
     from sparkscore.control.assets.resolve import resolve_uri
 
+    parse_output(text)
     found = resolve_uri(workspace, text, base=Path.cwd())
     return found.uri, dict(found.options)
 
