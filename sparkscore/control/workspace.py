@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from sparkscore.control.user_config import UserConfig, read_user_config
 from sparkscore.control.workspace_config import (
-    CONFIG_FILE,
     WorkspaceConfig,
+    has_config,
     make_workspace_folder,
     read_config,
 )
@@ -198,14 +198,14 @@ def find_workspace_folder(where: str | Path | None, *, environment: Mapping[str,
     if chosen:
         return _find_named(chosen, config)
     for folder in (Path.cwd(), *Path.cwd().parents):
-        if (folder / CONFIG_FILE).is_file():
+        if has_config(folder):
             return folder
     return _find_named(DEFAULT_NAME, config)
 
 
 def _find_named(text: str, config: UserConfig) -> Path:
     """A path, or a bare name: a known one, else one below the user's folder."""
-    is_path = os.sep in text or text.startswith((".", "~")) or (Path(text) / CONFIG_FILE).is_file()
+    is_path = os.sep in text or text.startswith((".", "~")) or has_config(Path(text))
     if is_path:
         return Path(os.path.abspath(os.path.expanduser(text)))
     if text in config.workspaces:

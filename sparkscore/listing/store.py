@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sparkscore.listing.columns import FileColumns
 from sparkscore.listing.filters import NameFilter, Skipped
 from sparkscore.listing.location import not_found, not_readable
+
+if TYPE_CHECKING:
+    from sparkscore.listing.columns import FileColumns
 
 _ETAG_KEYS = ("ETag", "etag")
 _TIME_KEYS = (

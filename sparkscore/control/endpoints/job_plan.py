@@ -135,7 +135,8 @@ def _no_default(endpoint_name: str, known: list[str]) -> NotFoundError:
         f"choose one of {', '.join(known)} with --deployment-name, or make it the default with: "
         f"sparkscore batch-endpoint update -n {endpoint_name} --defaults deployment_name=NAME"
         if known
-        else f"create one: sparkscore batch-deployment create -e {endpoint_name} -f FILE"
+        else f"create one: sparkscore batch-deployment create -e {endpoint_name} -f FILE "
+        "--set-default"
     )
     return NotFoundError(
         f"No valid deployments to route to: endpoint {endpoint_name} has no default deployment; "

@@ -219,8 +219,9 @@ def test_invoke__folder_that_cannot_be_made_leaves_no_job(
 
     with monkeypatch.context() as patched:
         patched.setattr("sparkscore.control.job_folder.os.rename", refuse)
-        with pytest.raises(AlreadyExistsError):
+        with pytest.raises(SparkscoreError) as caught:
             make(workspace, job_name="nightly")
+    assert caught.value.condition == "JOB_FOLDER_NOT_WRITABLE"
     assert workspace.jobs.list() == []
     assert make(workspace, job_name="nightly").name == "nightly"
 
