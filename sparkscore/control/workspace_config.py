@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import sys
@@ -19,6 +18,7 @@ from sparkscore.errors import (
     OutputNotWritableError,
     UnknownFieldError,
 )
+from sparkscore.spec.nearest import find_closest
 
 CONFIG_FILE = "sparkscore.toml"
 DEFAULT_DATASTORE = "workspaceblobstore"
@@ -220,7 +220,7 @@ def _check_keys(sections: Mapping[str, Any], *, file: Path) -> None:
 def _unknown_key(
     key: str, known: list[str] | tuple[str, ...], *, file: Path, section: str | None = None
 ) -> UnknownFieldError:
-    nearest = next(iter(difflib.get_close_matches(key, known, n=1)), None)
+    nearest = find_closest(key, known)
     where = f" in [{section}]" if section else ""
     advice = f"did you mean {nearest}?" if nearest else f"known here: {', '.join(known)}"
     return UnknownFieldError(

@@ -13,7 +13,7 @@ from sparkscore.control.assets.entities import Compute
 from sparkscore.control.listing_table import Table
 from sparkscore.errors import InvalidFieldError, NotFoundError, StateError, UnknownTargetError
 from sparkscore.spec import ComputeSpec, load_document, parse_compute
-from sparkscore.state.names import find_closest_name
+from sparkscore.spec.nearest import find_closest
 from sparkscore.state.records import ComputeRecord
 from sparkscore.targets.registry import get_compute
 
@@ -209,7 +209,7 @@ def _get_record(name: str, reader: Reader) -> ComputeRecord:
 
 def _not_found(name: str, records: Sequence[ComputeRecord]) -> NotFoundError:
     known = [LOCAL, *(record.name for record in records)]
-    closest = find_closest_name(name, known)
+    closest = find_closest(name, known)
     hint = f"did you mean {closest!r}?" if closest else f"there are: {', '.join(known)}"
     return NotFoundError(
         f"there is no compute {name!r}; {hint}; or make it: sparkscore compute create",

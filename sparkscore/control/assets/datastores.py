@@ -15,7 +15,7 @@ from sparkscore.control.listing_table import Table
 from sparkscore.control.workspace_config import DEFAULT_DATASTORE, WorkspaceConfig
 from sparkscore.errors import InvalidFieldError, NotFoundError, StateError
 from sparkscore.spec import DatastoreSpec, load_document
-from sparkscore.state.names import find_closest_name
+from sparkscore.spec.nearest import find_closest
 from sparkscore.state.records import DatastoreRecord
 from sparkscore.storage import is_uri, join_uri
 
@@ -196,7 +196,7 @@ def _get_record(name: str, reader: Reader) -> DatastoreRecord:
 
 def _not_found(name: str, records: Sequence[DatastoreRecord]) -> NotFoundError:
     known = [DEFAULT_DATASTORE, *(record.name for record in records)]
-    closest = find_closest_name(name, known)
+    closest = find_closest(name, known)
     hint = f"did you mean {closest!r}?" if closest else f"there are: {', '.join(known)}"
     return NotFoundError(
         f"there is no datastore {name!r}; {hint}",
