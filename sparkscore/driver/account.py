@@ -41,6 +41,12 @@ LEDGER_SCHEMA = pa.schema(
         ("message", pa.string()),
         ("traceback", pa.string()),
         ("failures", pa.string()),
+        ("peak_memory_bytes", pa.int64()),
+        ("cpu_seconds", pa.float64()),
+        ("script_line", pa.string()),
+        ("script_traceback", pa.string()),
+        ("error_attempt", pa.int32()),
+        ("error_process", pa.int64()),
     ]
 )
 
@@ -77,7 +83,10 @@ class JobAccount:
         self._ledger = pq.ParquetWriter(self.folder.ledger, LEDGER_SCHEMA, compression="zstd")
         self._failed_inputs = _CsvLines(
             self.folder.failed_inputs,
-            ("path", "mini_batch_id", "condition", "message", "count", "candidates"),
+            (
+                *("path", "mini_batch_id", "condition", "message", "count", "candidates"),
+                *("attempts", "script_line", "host", "process"),
+            ),
             always=True,
         )
         self._bad_rows = _CsvLines(self.folder.bad_rows, ("file", "row", "message"))
@@ -90,7 +99,7 @@ class JobAccount:
             if outcome.folders:
                 self.script_folders.append((outcome.mini_batch_id, outcome.folders))
             for failure in outcome.failures:
-                self._add_failure(outcome.mini_batch_id, failure)
+                self._add_failure(outcome, failure)
             for bad in outcome.bad_rows:
                 self._bad_rows.write((bad.file, bad.row, bad.message))
         finished = [outcome for outcome in taken if outcome.status != INIT_FAILED]
@@ -109,16 +118,20 @@ class JobAccount:
         self._failed_inputs.close()
         self._bad_rows.close()
 
-    def _add_failure(self, mini_batch_id: int, failure: FailedInput) -> None:
+    def _add_failure(self, outcome: MiniBatchOutcome, failure: FailedInput) -> None:
         candidates = json.dumps(failure.candidates) if failure.candidates else ""
         self._failed_inputs.write(
             (
                 failure.path,
-                mini_batch_id,
+                outcome.mini_batch_id,
                 failure.condition,
                 failure.message,
                 failure.count,
                 candidates,
+                failure.attempts,
+                failure.script_line,
+                outcome.host,
+                failure.process,
             )
         )
         key = (failure.condition, failure.message)
@@ -178,4 +191,10 @@ def _ledger_row(outcome: MiniBatchOutcome) -> dict[str, Any]:
         "message": error.message if error else None,
         "traceback": error.traceback if error else None,
         "failures": json.dumps(failures) if failures else None,
+        "peak_memory_bytes": outcome.peak_memory_bytes,
+        "cpu_seconds": outcome.cpu_seconds,
+        "script_line": error.script_line if error else None,
+        "script_traceback": error.script_traceback if error else None,
+        "error_attempt": error.attempt if error else None,
+        "error_process": error.process if error else None,
     }

@@ -6,9 +6,10 @@ jobs of its worker, one host at a time, and runs no user code itself. It must no
 parent-death signal: dying together with the worker it would leave the host's descendants alive.
 
 Started as ``guard.main(request_fd reply_fd control_fd status_fd parent_pid)``. Orders come as
-lines of JSON: ``{"start": {folder, stdout, stderr, environment, preload}}`` forks a host,
-``{"kill": true}`` kills it; end of file means that the worker is gone. Each status is a line of
-JSON: ``{"started": pid}``, ``{"killed": true}``, ``{"died": exit code or -signal}``.
+lines of JSON: ``{"start": {folder, stdout, stderr, environment, preload, stack, log}}`` forks a
+host, ``{"kill": true, "stack": bool}`` kills it, its stack written before if asked for; end of
+file means that the worker is gone. Each status is a line of JSON: ``{"started": pid}``,
+``{"killed": true, "usage": {...}}``, ``{"died": exit code or -signal, "usage": {...}}``.
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from sparkscore.executor import processes
+from sparkscore.executor import processes, stack_dump
+from sparkscore.executor.script_log import resume_script_log
+from sparkscore.executor.usage import render_usage
+from sparkscore.messages.log_marks import SHUTDOWN_MARK
 
 _PRELOADED = ("numpy", "pandas", "pyarrow", "pyarrow.pandas_compat", "sparkscore.executor.host")
 _MAX_ORDER_BYTES = 16 * 1024 * 1024
@@ -74,6 +78,7 @@ class Guard:
         self._busy = mmap.mmap(-1, 1)
         self._orders = b""
         self._loaded: set[str] = set()
+        self._launch: dict[str, Any] = {}
 
     def serve(self) -> None:
         """Handle control bytes and the host's death until the worker is gone."""
@@ -101,7 +106,7 @@ class Guard:
         while b"\n" in self._orders:
             line, _, self._orders = self._orders.partition(b"\n")
             order = json.loads(line)
-            self._start(order["start"]) if "start" in order else self._kill()
+            self._start(order["start"]) if "start" in order else self._kill(order)
         return bool(text) and len(self._orders) < _MAX_ORDER_BYTES
 
     def _start(self, launch: dict[str, Any]) -> None:
@@ -115,7 +120,7 @@ class Guard:
             host = os.fork()
         if host == 0:
             self._become_host(guard, launch)
-        self._host = host
+        self._host, self._launch = host, launch
         self._host_descriptor = os.pidfd_open(host)
         self._tell({"started": host})
 
@@ -140,30 +145,33 @@ class Guard:
             enter(launch)
             from sparkscore.executor import host
 
-            host.serve(self._request, self._reply, self._busy)
+            host.serve(self._request, self._reply, self._busy, stack=launch.get("stack"))
             os._exit(0)
         except BaseException:
             traceback.print_exc()
         finally:
             os._exit(1)
 
-    def _kill(self) -> None:
-        self._sweep()
-        self._tell({"killed": True})
+    def _kill(self, order: dict[str, Any]) -> None:
+        file = self._launch.get("stack")
+        if order.get("stack") and file and self._host_descriptor is not None:
+            stack_dump.ask_for_stack(self._host_descriptor, file)
+        self._tell({"killed": True, "usage": self._sweep()})
 
     def _report_death(self) -> None:
         death = exit_code(self._host) if self._host is not None else 0
-        self._sweep()
-        self._tell({"died": death})
+        self._tell({"died": death, "usage": self._sweep()})
 
-    def _sweep(self) -> None:
+    def _sweep(self) -> dict[str, Any] | None:
+        """Kill the host with all it started; what it used."""
         if self._host is None:
-            return
-        processes.kill_descendants(self._host)
+            return None
+        used = processes.kill_descendants(self._host)
         if self._host_descriptor is not None:
             os.close(self._host_descriptor)
         self._host = self._host_descriptor = None
         self._busy[0] = 0
+        return None if used is None else render_usage(used)
 
     def _tell(self, status: dict[str, object]) -> None:
         with contextlib.suppress(BrokenPipeError):
@@ -171,6 +179,11 @@ class Guard:
 
     def _end(self) -> None:
         """The worker is gone: an idle host may run its ``shutdown()``, a busy one is killed."""
+        order = self._launch.get("log")
+        log = resume_script_log(order) if order else None
+        if log is not None and not self._busy[0]:
+            log.end()
+            log.begin(SHUTDOWN_MARK)
         deadline = time.monotonic() + SHUTDOWN_SECONDS
         os.close(self._request)
         while self._host_descriptor is not None and not self._busy[0]:
@@ -178,6 +191,8 @@ class Guard:
             if left <= 0 or select.select([self._host_descriptor], [], [], min(left, 0.05))[0]:
                 break
         self._sweep()
+        if log is not None:
+            log.end()
 
 
 def enter(launch: dict[str, Any]) -> None:

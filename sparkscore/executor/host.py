@@ -1,15 +1,15 @@
 """Serves the requests of one Python worker: runs the user's code. Script host process.
 
 Requests are ``init``, ``run`` and ``shutdown``; a reply is ``{"ok": true, ...}`` or
-``{"ok": false, "failure": {condition, message, traceback}}``, with the number of its request.
-Results follow as Arrow IPC streams. At the end of the requests ``shutdown()`` is called too.
+``{"ok": false, "failure": {condition, message, traceback, ...}}``, with the number of its request
+and what the host has used so far. Results follow as Arrow IPC streams. At the end of the requests
+``shutdown()`` is called too.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import faulthandler
 import os
 import sys
 from base64 import b64decode
@@ -17,12 +17,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from sparkscore.errors import InvalidScoringResultError, ScoringScriptError
-from sparkscore.executor import frames, result_schema, results
+from sparkscore.executor import frames, result_schema, results, stack_dump, usage
 from sparkscore.executor.scoring_script import (
     ScoringScript,
     configure_logging,
     failure_of,
     load_script,
+    set_log_mark,
 )
 from sparkscore.executor.short_results import find_missing_inputs
 from sparkscore.messages.outcome import ScoringFailure
@@ -31,13 +32,15 @@ INIT_RAISED = "INIT_FAILED"
 RUN_RAISED = "SCRIPT_RAISED"
 
 
-def serve(request: int, reply: int, busy: Any) -> None:
+def serve(request: int, reply: int, busy: Any, *, stack: str | None = None) -> None:
     """Answer requests until they end. ``busy[0]`` is 1 while the user's code runs.
+
+    ``stack`` is the file for the stack at a crash, None for standard error.
 
     A child that the user's code forked and that comes back from it ends here: the answer is its
     parent's to give.
     """
-    faulthandler.enable()
+    stack_dump.watch(stack)
     _reseed()
     host, process = Host(), os.getpid()
     while True:
@@ -61,9 +64,17 @@ class Host:
 
     def __init__(self) -> None:
         self._script: ScoringScript | None = None
+        self._code_folder: str | None = None
 
     def answer(self, header: Mapping[str, Any]) -> tuple[dict[str, Any], list[Any]]:
         """The reply to one request; whatever the user's code raises becomes a failure."""
+        set_log_mark(header.get("mark", ""))
+        usage.reset_peak()
+        answer, parts = self._answer(header)
+        answer["usage"] = usage.read_usage()
+        return answer, parts
+
+    def _answer(self, header: Mapping[str, Any]) -> tuple[dict[str, Any], list[Any]]:
         condition = INIT_RAISED if header["type"] == "init" else RUN_RAISED
         try:
             if header["type"] == "shutdown":
@@ -73,7 +84,7 @@ class Host:
         except InvalidScoringResultError as error:
             return _refusal(ScoringFailure(error.condition, error.message))
         except BaseException as error:
-            return _refusal(failure_of(error, condition=condition))
+            return _refusal(failure_of(error, condition=condition, code_folder=self._code_folder))
 
     def shutdown(self) -> None:
         """Let the script clean up; its errors go to the log."""
@@ -87,6 +98,7 @@ class Host:
 
     def _init(self, header: Mapping[str, Any]) -> tuple[dict[str, Any], list[Any]]:
         configure_logging(header["logging_level"], file=header.get("log_file"))
+        self._code_folder = header["code_folder"]
         script = load_script(code_folder=header["code_folder"], file=header["scoring_script"])
         script.init()
         self._script = script

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 _FIXED = {"PATH", "HOME", "TMPDIR", "LANG", "LANGUAGE", "VIRTUAL_ENV", "CONDA_PREFIX"}
@@ -19,7 +19,9 @@ class HostLaunch:
     """A host's environment, working folder and log files (local paths).
 
     ``preload`` is what its guard imports or calls, once for all hosts. ``memory_limit_bytes``
-    bounds the resident memory of the host with all it starts, 0 is no limit.
+    bounds the resident memory of the host with all it starts, 0 is no limit. ``stack`` is the file
+    for its stack at its end, None for standard error. ``log`` is ``ScriptLog.order``: with it the
+    guard copies the rest of the log of a worker that was killed.
     """
 
     environment: Mapping[str, str]
@@ -29,6 +31,8 @@ class HostLaunch:
     python: str = sys.executable
     preload: tuple[str, ...] = ()
     memory_limit_bytes: int = 0
+    stack: str | None = None
+    log: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def guard(self) -> tuple[str, dict[str, str]]:
@@ -49,4 +53,6 @@ class HostLaunch:
             "stderr": self.stderr,
             "environment": dict(self.environment),
             "preload": list(self.preload),
+            "stack": self.stack,
+            "log": dict(self.log),
         }

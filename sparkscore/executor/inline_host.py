@@ -13,7 +13,9 @@ from types import FrameType
 from typing import Any
 
 from sparkscore.executor.host import Host
-from sparkscore.executor.script_host import HostTimeoutError, Reply
+from sparkscore.executor.host_ends import HostTimeoutError
+from sparkscore.executor.script_host import Reply
+from sparkscore.executor.usage import Usage, UsageMeter, read_usage
 
 
 class InlineHost:
@@ -22,6 +24,7 @@ class InlineHost:
     def __init__(self, environment: dict[str, str]) -> None:
         self._environment = environment
         self._host: Host | None = None
+        self._meter = UsageMeter()
 
     def is_running(self) -> bool:
         """Whether ``start`` has been called."""
@@ -34,6 +37,7 @@ class InlineHost:
         """Make a new host in this process and return the process id."""
         os.environ.update(self._environment)
         self._host = Host()
+        self._meter.start(read_usage())
         return os.getpid()
 
     def ask(self, header: dict[str, Any], *, timeout_seconds: float) -> Reply:
@@ -47,10 +51,16 @@ class InlineHost:
                 answer, parts = self._host.answer(header)
         except TimeoutError as error:
             limit.end()
+            self._meter.tell(read_usage())
             raise HostTimeoutError from error
+        self._meter.tell(answer.get("usage"))
         if limit.passed:
             raise HostTimeoutError
         return Reply(answer, [bytearray(part) for part in parts])
+
+    def take_usage(self) -> Usage:
+        """What was used since the last call, by the worker as a whole."""
+        return self._meter.take()
 
     def kill(self) -> None:
         """Forget the loaded script; the next start loads it again."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import resource
 import signal
 import sys
 
@@ -52,24 +53,26 @@ def kill_group(leader: int) -> None:
         return
 
 
-def kill_descendants(leader: int) -> None:
+def kill_descendants(leader: int) -> resource.struct_rusage | None:
     """Kill the group of ``leader`` and whatever it started; returns when all are reaped.
 
-    Runs in the subreaper: descendants that left the group are reparented to it as their parents
-    die, so killing and reaping its children until none is left finds them all.
+    The answer is what ``leader`` and the children that it had reaped used. Runs in the subreaper:
+    descendants that left the group are reparented to it as their parents die, so killing and
+    reaping its children until none is left finds them all.
     """
     kill_group(leader)
     if not os.path.exists("/proc/self/task"):
-        _reap(leader)
-        return
+        return _reap(leader)
+    used = None
     while True:
         children = _children()
         if not children:
-            return
+            return used
         for pid in children:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            _reap(pid)
+            reaped = _reap(pid)
+            used = reaped if pid == leader else used
 
 
 def session_memory_bytes(leader: int) -> int:
@@ -93,8 +96,8 @@ def _resident_bytes(pid: str, *, session: int) -> int:
     return int(fields[21]) * _PAGE_BYTES if int(fields[3]) == session else 0
 
 
-def _reap(pid: int) -> None:
+def _reap(pid: int) -> resource.struct_rusage | None:
     try:
-        os.waitpid(pid, 0)
+        return os.wait4(pid, 0)[2]
     except ChildProcessError:
-        return
+        return None

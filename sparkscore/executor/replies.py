@@ -74,7 +74,13 @@ def told_failure(reply: Reply) -> ScoringFailure:
     told = reply.header.get("failure")
     if not isinstance(told, dict):
         raise ReplyError("neither a result nor a failure")
-    return make_failure(told.get("condition"), told.get("message"), told.get("traceback"))
+    return make_failure(
+        told.get("condition"),
+        told.get("message"),
+        told.get("traceback"),
+        script_line=told.get("script_line", ""),
+        script_traceback=told.get("script_traceback", ""),
+    )
 
 
 def _count(header: Mapping[str, Any], name: str, *, most: int) -> int:

@@ -6,30 +6,34 @@ import socket
 import time
 from base64 import b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Callable, Protocol
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
+from sparkscore.executor.attempt_failures import (
+    broken_reply,
+    failed_inputs,
+    init_failure,
+    run_failure,
+    short_result,
+)
 from sparkscore.executor.attempt_folders import AttemptFolders
 from sparkscore.executor.failure_text import make_failure
+from sparkscore.executor.host_ends import HostEndedError
 from sparkscore.executor.inputs import InputError, InputStage
 from sparkscore.executor.replies import (
     ReplyError,
     read_run_reply,
     told_failure,
 )
-from sparkscore.executor.script_host import (
-    HostCrashedError,
-    HostTimeoutError,
-    HostTooLargeError,
-    Reply,
-    crash_failure,
-)
+from sparkscore.executor.script_host import Reply
+from sparkscore.executor.script_log import ScriptLog
+from sparkscore.executor.usage import Usage
 from sparkscore.messages.launch import ScoringMessage
+from sparkscore.messages.log_marks import INIT_MARK, SHUTDOWN_MARK, render_mark
 from sparkscore.messages.mini_batch import MiniBatch
 from sparkscore.messages.outcome import (
     FAILED,
     INIT_FAILED,
-    SHORT_RESULT,
     SUCCEEDED,
     BadRow,
     FailedInput,
@@ -49,6 +53,7 @@ class HostLike(Protocol):
     def open(self) -> None: ...
     def start(self) -> int: ...
     def ask(self, header: dict[str, Any], *, timeout_seconds: float) -> Reply: ...
+    def take_usage(self) -> Usage: ...
     def kill(self) -> None: ...
     def release(self) -> None: ...
 
@@ -88,6 +93,13 @@ class _Account:
     bad_rows: list[BadRow] = field(default_factory=list)
     folders: list[str] = field(default_factory=list)
     error: ScoringFailure | None = None
+    peak_memory_bytes: int = 0
+    cpu_seconds: float = 0.0
+
+    def add_usage(self, usage: Usage) -> None:
+        """Count what one attempt used."""
+        self.peak_memory_bytes = max(self.peak_memory_bytes, usage.peak_memory_bytes)
+        self.cpu_seconds += usage.cpu_seconds
 
 
 class MiniBatchRunner:
@@ -99,15 +111,13 @@ class MiniBatchRunner:
         scoring: ScoringMessage,
         *,
         folders: AttemptFolders,
-        log_file: str | None,
-        on_mini_batch_end: Callable[[], None] = lambda: None,
+        log: ScriptLog,
     ) -> None:
         self._host = host
         self._scoring = scoring
         self._merges = scoring.output_action == "append_row"
         self._folders = folders
-        self._log_file = log_file
-        self._on_mini_batch_end = on_mini_batch_end
+        self._log = log
         self._hosts_started = self._init_calls = self._init_failures = 0
         self._process = 0
         self._schema: str | None = None
@@ -116,9 +126,15 @@ class MiniBatchRunner:
         """Let the host get ready in the background."""
         self._host.open()
 
+    def rest(self) -> None:
+        """Nothing is to be scored now: what a script writes next, ``shutdown()`` writes."""
+        self._log.begin(SHUTDOWN_MARK)
+
     def close(self) -> None:
         """End the host."""
+        self.rest()
         self._host.release()
+        self._log.end()
 
     def score(
         self, mini_batch: MiniBatch, inputs: InputStage, *, schema: bytes | None
@@ -136,7 +152,6 @@ class MiniBatchRunner:
         except InitFailedError as error:
             status, account = INIT_FAILED, _Account(error=error.failure)
         seconds = time.monotonic() - started - self._init_seconds
-        self._on_mini_batch_end()
         outcome = self._outcome(mini_batch, status, account, started_at, seconds)
         return ScoredMiniBatch(outcome, tuple(account.payloads))
 
@@ -150,25 +165,31 @@ class MiniBatchRunner:
             except AttemptFailedError as error:
                 account.error = error.failure
         if self._scoring.isolate_failures:
-            self._isolate(mini_batch, paths, inputs, account)
+            self._isolate(mini_batch, paths, inputs, account, attempts=account.attempts)
         else:
-            account.failures.extend(_failed_inputs(paths, account.error))
+            account.failures.extend(failed_inputs(paths, account.error, attempts=account.attempts))
         return FAILED
 
     def _isolate(
-        self, mini_batch: MiniBatch, paths: Sequence[str], inputs: InputStage, account: _Account
+        self,
+        mini_batch: MiniBatch,
+        paths: Sequence[str],
+        inputs: InputStage,
+        account: _Account,
+        *,
+        attempts: int,
     ) -> None:
         """Halve a failed part, try each half once, and so on down to the inputs that fail."""
         if len(paths) == 1:
-            account.failures.extend(_failed_inputs(paths, account.error))
+            account.failures.extend(failed_inputs(paths, account.error, attempts=attempts))
             return
         middle = (len(paths) + 1) // 2
         for half in (paths[:middle], paths[middle:]):
             try:
-                self._attempt(mini_batch.mini_batch_id, half, inputs, account, account.attempts + 1)
+                self._attempt(mini_batch.mini_batch_id, half, inputs, account, attempts + 1)
             except AttemptFailedError as error:
                 account.error = error.failure
-                self._isolate(mini_batch, half, inputs, account)
+                self._isolate(mini_batch, half, inputs, account, attempts=attempts + 1)
 
     def _attempt(
         self,
@@ -182,54 +203,60 @@ class MiniBatchRunner:
         try:
             local_paths = inputs.local_paths(paths)
         except InputError as error:
-            raise AttemptFailedError(make_failure(error.condition, error)) from error
+            failure = make_failure(error.condition, error)
+            raise AttemptFailedError(replace(failure, attempt=number)) from error
         self._ensure_host()
         folder = self._folders.begin()
+        mark = render_mark(mini_batch_id, number)
+        self._log.begin(mark)
         try:
-            reply = self._run(mini_batch_id, local_paths, number)
-            self._take(reply, paths, account)
-        except AttemptFailedError:
+            reply = self._run(mini_batch_id, local_paths, number, mark)
+            self._take(reply, paths, account, number)
+        except AttemptFailedError as error:
             self._folders.discard(folder)
-            raise
+            failure = replace(error.failure, attempt=number, process=self._process)
+            raise AttemptFailedError(failure) from error
+        finally:
+            account.add_usage(self._host.take_usage())
+            self._log.end()
         kept = self._folders.keep(folder, mini_batch_id)
         if kept is not None:
             account.folders.append(kept)
 
-    def _run(self, mini_batch_id: int, local_paths: list[str], number: int) -> Reply:
+    def _run(self, mini_batch_id: int, local_paths: list[str], number: int, mark: str) -> Reply:
         request = {
             "type": "run",
             "paths": local_paths,
             "schema": self._schema,
             "merged": self._merges,
             "environment": _attempt_environment(mini_batch_id, number),
+            "mark": mark,
         }
-        limit = self._scoring.timeout_seconds
         try:
-            reply = self._host.ask(request, timeout_seconds=limit)
-        except HostTimeoutError:
-            failure = ScoringFailure(
-                "SCRIPT_TIMEOUT", f"run() took longer than {limit} s (retry_settings.timeout)"
-            )
-            raise AttemptFailedError(failure) from None
-        except HostTooLargeError as error:
-            raise AttemptFailedError(self._too_large(error)) from error
-        except HostCrashedError as error:
-            raise AttemptFailedError(crash_failure(error)) from error
+            reply = self._host.ask(request, timeout_seconds=self._scoring.timeout_seconds)
+        except HostEndedError as error:
+            raise AttemptFailedError(run_failure(error, self._scoring)) from error
         if not reply.header.get("ok"):
             raise AttemptFailedError(self._told_failure(reply))
         return reply
 
-    def _take(self, reply: Reply, paths: Sequence[str], account: _Account) -> None:
+    def _take(self, reply: Reply, paths: Sequence[str], account: _Account, number: int) -> None:
         try:
             told = read_run_reply(
                 reply, inputs=len(paths), merged=self._merges, schema=self._schema
             )
         except ReplyError as error:
             self._host.kill()
-            raise AttemptFailedError(_broken_reply(error)) from error
+            raise AttemptFailedError(broken_reply(error)) from error
         if told.inputs_done < len(paths):
             account.failures.extend(
-                _short_result(paths, len(paths) - told.inputs_done, told.missing)
+                short_result(
+                    paths,
+                    len(paths) - told.inputs_done,
+                    told.missing,
+                    attempts=number,
+                    process=self._process,
+                )
             )
         account.rows += told.rows
         account.bad_rows.extend(told.bad_rows)
@@ -246,10 +273,15 @@ class MiniBatchRunner:
                 break
             except AttemptFailedError as error:
                 self._init_failures += 1
-                if self._init_failures >= INIT_ATTEMPTS:
+                number = self._init_failures
+                if number >= INIT_ATTEMPTS:
                     self._init_failures = 0
                     self._host.kill()
-                    raise InitFailedError(error.failure) from error
+                    failure = replace(error.failure, attempt=number, process=self._process)
+                    raise InitFailedError(failure) from error
+            finally:
+                self._host.take_usage()
+                self._log.end()
         self._init_failures = 0
         self._init_seconds += time.monotonic() - started
 
@@ -260,21 +292,18 @@ class MiniBatchRunner:
             "code_folder": scoring.code_folder,
             "scoring_script": scoring.scoring_script,
             "logging_level": scoring.logging_level,
-            "log_file": self._log_file,
+            "log_file": self._log.entry_script,
+            "mark": INIT_MARK,
         }
+        self._log.begin_init()
         try:
             if not self._host.is_running():
                 self._process = self._host.start()
                 self._hosts_started += 1
             self._init_calls += 1
             reply = self._host.ask(request, timeout_seconds=scoring.init_timeout_seconds)
-        except HostTimeoutError:
-            message = f"init() took longer than {scoring.init_timeout_seconds} s (init_timeout)"
-            raise AttemptFailedError(ScoringFailure("INIT_TIMEOUT", message)) from None
-        except HostTooLargeError as error:
-            raise AttemptFailedError(self._too_large(error)) from error
-        except HostCrashedError as error:
-            raise AttemptFailedError(ScoringFailure("INIT_CRASHED", str(error))) from error
+        except HostEndedError as error:
+            raise AttemptFailedError(init_failure(error, scoring)) from error
         if not reply.header.get("ok"):
             raise AttemptFailedError(self._told_failure(reply))
 
@@ -283,15 +312,7 @@ class MiniBatchRunner:
             return told_failure(reply)
         except ReplyError as error:
             self._host.kill()
-            return _broken_reply(error)
-
-    def _too_large(self, error: HostTooLargeError) -> ScoringFailure:
-        limit = self._scoring.memory_limit_bytes
-        return ScoringFailure(
-            "MEMORY_LIMIT",
-            f"the scoring code used {error.args[0] >> 20} MiB of memory, {limit >> 20} MiB are "
-            "allowed (memory_limit)",
-        )
+            return broken_reply(error)
 
     def _outcome(
         self,
@@ -320,29 +341,10 @@ class MiniBatchRunner:
             folders=tuple(account.folders),
             error=None if status == SUCCEEDED else account.error,
             started=started,
+            peak_memory_bytes=account.peak_memory_bytes,
+            cpu_seconds=round(account.cpu_seconds, 6),
         )
 
 
 def _attempt_environment(mini_batch_id: int, number: int) -> dict[str, str]:
     return {"SPARKSCORE_MINI_BATCH_ID": str(mini_batch_id), "SPARKSCORE_ATTEMPT": str(number)}
-
-
-def _broken_reply(error: ReplyError) -> ScoringFailure:
-    return ScoringFailure(
-        "SCRIPT_CRASHED",
-        f"the script host sent {error}: scoring code must leave descriptors that it did not open "
-        "alone",
-    )
-
-
-def _failed_inputs(paths: Sequence[str], error: ScoringFailure | None) -> list[FailedInput]:
-    condition, message = (error.condition, error.message) if error else (FAILED, "")
-    return [FailedInput(path, condition, message) for path in paths]
-
-
-def _short_result(paths: Sequence[str], count: int, missing: list[int] | None) -> list[FailedInput]:
-    """One line an input where the rows tell which are missing, else one for all of them."""
-    message = f"run() returned {len(paths) - count} results for {len(paths)} inputs"
-    if missing is not None and len(missing) == count:
-        return [FailedInput(paths[position], SHORT_RESULT, message) for position in missing]
-    return [FailedInput("", SHORT_RESULT, message, count=count, candidates=tuple(paths))]

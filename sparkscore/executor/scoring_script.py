@@ -13,6 +13,7 @@ from typing import Any, Callable
 
 from sparkscore.errors import ScoringScriptError
 from sparkscore.executor.failure_text import make_failure
+from sparkscore.executor.script_stack import StackText, explain_error
 from sparkscore.messages.outcome import ScoringFailure
 
 BUILT_IN_SCRIPT = "sparkscore.executor.mlflow_script"
@@ -71,7 +72,9 @@ def _function(module: Any, name: str) -> Callable[..., Any]:
     return function  # type: ignore[no-any-return]
 
 
-def failure_of(error: BaseException, *, condition: str) -> ScoringFailure:
+def failure_of(
+    error: BaseException, *, condition: str, code_folder: str | None = None
+) -> ScoringFailure:
     """What a user is told of an exception in their code; never raises."""
     try:
         message = f"{type(error).__name__}: {error}"
@@ -82,7 +85,17 @@ def failure_of(error: BaseException, *, condition: str) -> ScoringFailure:
         text = "".join(lines)
     except BaseException:
         text = ""
-    return make_failure(condition, message, text)
+    try:
+        stack = explain_error(error, code_folder=code_folder)
+    except BaseException:
+        stack = StackText()
+    return make_failure(
+        condition,
+        message,
+        text,
+        script_line=stack.script_line,
+        script_traceback=stack.script_traceback,
+    )
 
 
 def _user_frames(error: BaseException) -> Any:
@@ -95,12 +108,29 @@ def _user_frames(error: BaseException) -> Any:
     return inner or frames
 
 
+class _MarkedFormatter(logging.Formatter):
+    mark = ""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record, each of its lines with the mark of the attempt that runs."""
+        return self.mark + super().format(record).replace("\n", "\n" + self.mark)
+
+
+def set_log_mark(mark: str) -> None:
+    """Mark what is logged from now on; ``mark`` is ``log_marks.render_mark`` of the attempt."""
+    _MarkedFormatter.mark = mark
+
+
 def configure_logging(level: str, *, file: str | None) -> None:
-    """Send the script's ``logging`` to ``file``, or to standard error without one."""
+    """Send the script's ``logging`` to ``file``, or to standard error without one.
+
+    In the file each line is marked; standard error is marked by who reads it.
+    """
     handler: logging.Handler = (
         logging.FileHandler(file, encoding="utf-8") if file else logging.StreamHandler()
     )
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    formatter = _MarkedFormatter if file else logging.Formatter
+    handler.setFormatter(formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())

@@ -20,9 +20,17 @@ from typing import Any, Callable
 
 from sparkscore.executor import frames
 from sparkscore.executor.guard import SHUTDOWN_SECONDS, drain
+from sparkscore.executor.host_ends import (
+    HostCrashedError,
+    HostTimeoutError,
+    HostTooLargeError,
+    render_death,
+    wrote_stack,
+)
 from sparkscore.executor.host_launch import HostLaunch
 from sparkscore.executor.processes import session_memory_bytes
-from sparkscore.messages.outcome import ScoringFailure
+from sparkscore.executor.stack_dump import read_stack
+from sparkscore.executor.usage import Usage, UsageMeter
 
 _SLICE_SECONDS = 1.0
 _SAMPLE_SECONDS = 0.25
@@ -30,27 +38,7 @@ _GUARD_SECONDS = 5.0
 _GUARD_START_SECONDS = 120.0
 _PIPE_BYTES = 1 << 20
 _F_SETPIPE_SZ = 1031
-
-_SIGNAL_MEANINGS = {
-    signal.SIGKILL: "usually out of memory",
-    signal.SIGSEGV: "a fault in native code",
-    signal.SIGABRT: "native code gave up",
-    signal.SIGBUS: "a fault in native code, or a file that shrank while it was mapped",
-    signal.SIGILL: "native code built for another processor",
-    signal.SIGFPE: "an arithmetic fault in native code",
-}
-
-
-class HostTimeoutError(Exception):
-    """The deadline passed; the host has been killed."""
-
-
-class HostTooLargeError(Exception):
-    """The host's memory passed its limit; the host has been killed. ``args[0]`` is in bytes."""
-
-
-class HostCrashedError(Exception):
-    """The host ended or broke the protocol; ``args[0]`` says how."""
+_SAMPLING_SHARE = 0.02
 
 
 class _GuardLostError(Exception):
@@ -80,6 +68,7 @@ class ScriptHost:
         self._calls = 0
         self._status_text = b""
         self._sample_at = 0.0
+        self._meter = UsageMeter()
 
     def use(self, launch: HostLaunch, *, on_wait: Callable[[], None] = lambda: None) -> None:
         """From now on start hosts of ``launch``; another job's host must have been released."""
@@ -108,6 +97,7 @@ class ScriptHost:
                 self._open_guard()
                 self._order({"start": self._launch.order})
                 self._host = int(self._status(_GUARD_START_SECONDS)["started"])
+                self._meter.start()
                 return self._host
             except (_GuardLostError, KeyError, TypeError, ValueError) as error:
                 self._drop_guard()
@@ -125,9 +115,9 @@ class ScriptHost:
         deadline = time.monotonic() + timeout_seconds
         try:
             self._send(frames.encode({**header, "call": self._calls}), deadline)
-            return self._receive(deadline)
-        except (HostTimeoutError, HostTooLargeError):
-            self.kill()
+            reply = self._receive(deadline)
+        except (HostTimeoutError, HostTooLargeError) as error:
+            error.stack = self._kill_with_stack()
             raise
         except _GuardLostError as error:
             self._drop_guard()
@@ -138,16 +128,33 @@ class ScriptHost:
                 f"the script host sent {error}: scoring code must leave descriptors that it did "
                 "not open alone"
             ) from error
+        self._meter.tell(reply.header.get("usage"))
+        return reply
+
+    def take_usage(self) -> Usage:
+        """What hosts have used since the last call."""
+        return self._meter.take()
 
     def kill(self) -> None:
         """Kill the host with everything it started; returns when all are gone."""
+        self._kill(with_stack=False)
+
+    def _kill_with_stack(self) -> str:
+        """Kill the host; the stack that it had, if it could still write one."""
+        self._kill(with_stack=True)
+        return read_stack(self._launch.stack)
+
+    def _kill(self, *, with_stack: bool) -> None:
         if self._host is None:
             return
         host, self._host = self._host, None
         try:
-            self._order({"kill": True})
-            while "killed" not in self._status(_GUARD_SECONDS):
-                pass
+            self._order({"kill": True, "stack": with_stack})
+            killed = False
+            while not killed:
+                status = self._status(_GUARD_SECONDS)
+                self._meter.tell(status.get("usage"))
+                killed = "killed" in status
             drain(self._reply)
         except _GuardLostError:
             self._host = host
@@ -265,7 +272,7 @@ class ScriptHost:
         poll = select.poll()
         for descriptor, mask in events:
             poll.register(descriptor, mask)
-        self._check_memory()
+        self._sample_memory()
         slice_seconds = _SAMPLE_SECONDS if self._launch.memory_limit_bytes else _SLICE_SECONDS
         left = max(0.0, min(slice_seconds, deadline - time.monotonic()))
         ready = {descriptor for descriptor, _ in poll.poll(left * 1000)}
@@ -275,13 +282,18 @@ class ScriptHost:
             self._on_wait()
         return ready
 
-    def _check_memory(self) -> None:
-        limit = self._launch.memory_limit_bytes
-        if not limit or self._host is None or time.monotonic() < self._sample_at:
+    def _sample_memory(self) -> None:
+        """Without a limit more rarely: looking through all processes must not show."""
+        started = time.monotonic()
+        if self._host is None or started < self._sample_at:
             return
-        self._sample_at = time.monotonic() + _SAMPLE_SECONDS
+        limit = self._launch.memory_limit_bytes
         used = session_memory_bytes(self._host)
-        if used > limit:
+        took = time.monotonic() - started
+        rest = _SAMPLE_SECONDS if limit else max(_SLICE_SECONDS, took / _SAMPLING_SHARE)
+        self._sample_at = started + rest
+        self._meter.sample(used)
+        if limit and used > limit:
             raise HostTooLargeError(used)
 
     def _send(self, buffers: Sequence[Any], deadline: float) -> None:
@@ -290,7 +302,7 @@ class ScriptHost:
             while view.nbytes:
                 ready = self._wait_for(self._request, select.POLLOUT, deadline)
                 if not ready:
-                    raise HostCrashedError(self._death())
+                    raise self._death()
                 try:
                     view = view[os.write(self._request, view) :]
                 except BlockingIOError:
@@ -324,7 +336,7 @@ class ScriptHost:
                 done += count_read
             except BlockingIOError:
                 if not self._wait_for(self._reply, select.POLLIN, deadline):
-                    raise HostCrashedError(self._death()) from None
+                    raise self._death() from None
         return data
 
     def _wait_for(self, descriptor: int, mask: int, deadline: float) -> bool:
@@ -338,7 +350,7 @@ class ScriptHost:
             if time.monotonic() >= deadline:
                 raise HostTimeoutError
 
-    def _death(self) -> str:
+    def _death(self) -> HostCrashedError:
         """How the host died; clears the way for a new one."""
         host, self._host = self._host, None
         try:
@@ -347,26 +359,11 @@ class ScriptHost:
             self._host = host
             raise
         drain(self._reply)
-        return render_death(death.get("died"))
-
-
-def render_death(code: Any) -> str:
-    """A host's exit code or negative signal in words."""
-    if not isinstance(code, int):
-        return "the script host ended in an unknown way"
-    if code >= 0:
-        return f"the scoring code ended its process with exit code {code}"
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = f"signal {-code}"
-    meaning = _SIGNAL_MEANINGS.get(-code)  # type: ignore[call-overload]
-    return f"the script host was killed by {name}" + (f" ({meaning})" if meaning else "")
-
-
-def crash_failure(error: HostCrashedError) -> ScoringFailure:
-    """The failure of an attempt whose host crashed."""
-    return ScoringFailure("SCRIPT_CRASHED", str(error))
+        self._meter.tell(death.get("usage"))
+        error = HostCrashedError(render_death(death.get("died")))
+        if wrote_stack(death.get("died")):
+            error.stack = read_stack(self._launch.stack)
+        return error
 
 
 def _not_started(error: Exception) -> str:

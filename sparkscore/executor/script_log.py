@@ -1,31 +1,191 @@
-"""The files that take a script's output, kept below a size. Python worker process."""
+"""The log files of scripts: marked line by line, kept below a size. Python worker, guard.
+
+Script hosts append their standard output and error to raw files on the worker's scratch disk, so
+that no reader can make them wait. What has been added there is copied, line by line and marked, to
+the job's log files: after each attempt, and while one runs. ``logging`` goes to the job's file
+directly: its formatter marks the lines.
+
+How far was copied stands in a file too: the guard copies the rest if the worker is killed.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import socket
-from dataclasses import dataclass
+import struct
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from sparkscore.messages.log_marks import INIT_MARK, mark_lines
 
 MAX_LOG_BYTES = 10 * 1024 * 1024
 _NOTE = b"\n[sparkscore: output beyond %d bytes was cut]\n" % MAX_LOG_BYTES
+_CHUNK_BYTES = 1024 * 1024
+_LOOK_SECONDS = 0.5
+_PLACE = struct.Struct("<QQ64s")
 
 
-@dataclass(frozen=True)
+class _RawFile:
+    """What a script's standard output or error was appended to, and how much of it was copied."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.copied = 0
+        self._descriptor: int | None = None
+        self._inode = 0
+
+    def open(self) -> None:
+        """Open the file that hosts to come will write to; the script may have replaced it."""
+        self.close()
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        self._descriptor = os.open(self.path, flags, 0o644)
+        inode = os.fstat(self._descriptor).st_ino
+        if self._inode not in (0, inode):
+            self.copied = 0
+        self._inode = inode
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def measure(self) -> int:
+        """Bytes that stand there; what was copied is corrected if the script emptied the file."""
+        if self._descriptor is None:
+            return 0
+        size = os.lseek(self._descriptor, 0, os.SEEK_END)
+        if size < self.copied:
+            self.copied = 0
+        return size
+
+    def read(self, size: int) -> bytes:
+        """The next bytes below ``size``."""
+        assert self._descriptor is not None
+        return os.pread(self._descriptor, min(_CHUNK_BYTES, size - self.copied), self.copied)
+
+    def skip_to(self, size: int) -> None:
+        """Pass over what nobody takes, and free its space."""
+        self.copied = size
+        if size > _CHUNK_BYTES and self._descriptor is not None:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._descriptor, 0)
+                self.copied = 0
+
+
 class ScriptLog:
-    """Log files of one worker's script hosts: standard output, standard error, ``logging``."""
+    """Log files of one worker's script hosts: standard output, standard error, ``logging``.
 
-    stdout: str
-    stderr: str
-    entry_script: str
+    ``files`` are the job's files by kind (stdout, stderr, entry_script_log), ``raw`` is a folder
+    on the worker's disk for what is not copied yet (local paths).
+    """
 
-    def cut(self) -> None:
-        """Cut what has grown too large; called between mini-batches and while one runs."""
-        for path in (self.stdout, self.stderr, self.entry_script):
-            _cut(path)
+    def __init__(self, files: Mapping[str, str], raw: str) -> None:
+        self.entry_script = files["entry_script_log"]
+        self.stdout, self.stderr = os.path.join(raw, "stdout"), os.path.join(raw, "stderr")
+        self.stack = os.path.join(raw, "stack")
+        self._files, self._raw = dict(files), raw
+        self._streams = (
+            (_RawFile(self.stdout), files["stdout"]),
+            (_RawFile(self.stderr), files["stderr"]),
+        )
+        self._mark = INIT_MARK.encode()
+        self._place: int | None = None
+        self._look_at = 0.0
+
+    def open(self, *, resume: bool = False) -> None:
+        """Make or, with ``resume``, find the raw files; raises OSError if that cannot be."""
+        if not resume:
+            os.makedirs(self._raw, exist_ok=True)
+        flags = os.O_RDWR | os.O_CLOEXEC | (0 if resume else os.O_CREAT)
+        self._place = os.open(os.path.join(self._raw, "place"), flags, 0o644)
+        for raw, _ in self._streams:
+            raw.open()
+        if resume:
+            self._load()
+        self._save()
+
+    def close(self) -> None:
+        """Copy no more."""
+        for raw, _ in self._streams:
+            raw.close()
+        if self._place is not None:
+            os.close(self._place)
+            self._place = None
+
+    @property
+    def order(self) -> dict[str, Any]:
+        """What another process needs to go on copying, see ``resume_script_log``."""
+        return {"files": self._files, "raw": self._raw}
+
+    def begin(self, mark: str) -> None:
+        """Mark with ``mark`` what is copied from now on."""
+        self._mark = mark.encode()
+        self._save()
+
+    def begin_init(self) -> None:
+        """Get ready for a host that may be new."""
+        self.end()
+        for raw, _ in self._streams:
+            with contextlib.suppress(OSError):
+                raw.open()
+        self.begin(INIT_MARK)
+
+    def end(self) -> None:
+        """Copy all that was written; a last line without an end gets one."""
+        self._copy(whole=True)
+        if time.monotonic() > self._look_at:
+            self._look_at = time.monotonic() + _LOOK_SECONDS
+            _cut(self.entry_script)
+
+    def follow(self) -> None:
+        """Copy the whole lines that were written."""
+        self._copy(whole=False)
+        _cut(self.entry_script)
+
+    def _copy(self, *, whole: bool) -> None:
+        """What the script did to its log files (removed them, say) is its own business."""
+        for raw, file in self._streams:
+            size = raw.measure()
+            if size > raw.copied:
+                try:
+                    takes_more = self._copy_stream(raw, file, size, whole=whole)
+                except OSError:
+                    takes_more = False
+                if not takes_more:
+                    raw.skip_to(size)
+                self._save()
+
+    def _copy_stream(self, raw: _RawFile, file: str, size: int, *, whole: bool) -> bool:
+        """Copy up to ``size``; False if the job's file takes no more."""
+        while raw.copied < size:
+            text = raw.read(size)
+            text = _lines_of(text, whole=whole and raw.copied + len(text) >= size)
+            if not text:
+                break
+            if not _append(file, mark_lines(text, self._mark)):
+                return False
+            raw.copied += len(text)
+        return True
+
+    def _save(self) -> None:
+        if self._place is not None:
+            copied = (raw.copied for raw, _ in self._streams)
+            with contextlib.suppress(OSError):
+                os.pwrite(self._place, _PLACE.pack(*copied, self._mark), 0)
+
+    def _load(self) -> None:
+        with contextlib.suppress(struct.error):
+            assert self._place is not None
+            *copied, mark = _PLACE.unpack(os.pread(self._place, _PLACE.size, 0))
+            self._mark = mark.rstrip(b"\0")
+            for (raw, _), count in zip(self._streams, copied):
+                raw.copied = count
 
 
-def open_script_log(folder: str) -> ScriptLog:
+def open_script_log(folder: str, *, raw: str) -> ScriptLog:
     """The log files of this worker below ``folder``, laid out by kind, machine and process."""
     node, process = socket.gethostname(), f"process-{os.getpid()}"
     paths = {
@@ -38,14 +198,41 @@ def open_script_log(folder: str) -> ScriptLog:
     }
     for path in paths.values():
         os.makedirs(os.path.dirname(path), exist_ok=True)
-    return ScriptLog(paths["stdout"], paths["stderr"], paths["entry_script_log"])
+    log = ScriptLog(paths, raw)
+    log.open()
+    return log
+
+
+def resume_script_log(order: Mapping[str, Any]) -> ScriptLog | None:
+    """The log that a worker opened and left, None if it has removed what belongs to it."""
+    log = ScriptLog(order["files"], order["raw"])
+    try:
+        log.open(resume=True)
+    except OSError:
+        log.close()
+        return None
+    return log
+
+
+def _lines_of(text: bytes, *, whole: bool) -> bytes:
+    """The whole lines of ``text``, or all of it; a line of a whole chunk is broken."""
+    if whole or text.endswith(b"\n"):
+        return text
+    end = text.rfind(b"\n") + 1
+    return text[:end] if end or len(text) < _CHUNK_BYTES else text
+
+
+def _append(path: str, text: bytes) -> bool:
+    """Add to a file below its size; False once it is full."""
+    with open(path, "ab") as log:
+        left = MAX_LOG_BYTES - log.tell()
+        if left >= 0:
+            log.write(text if len(text) <= left else text[:left] + _NOTE)
+    return len(text) <= left
 
 
 def _cut(path: str) -> None:
-    """Truncating works while the script writes: its descriptors append.
-
-    What the script did to its log files (removed them, say) is its own business.
-    """
+    """Truncating works while the script writes: its descriptors append."""
     with contextlib.suppress(OSError):
         if os.path.getsize(path) > MAX_LOG_BYTES + len(_NOTE):
             os.truncate(path, MAX_LOG_BYTES)

@@ -92,7 +92,9 @@ class WorkerSession:
             options=context.input_options,
         )
         folders = AttemptFolders(os.path.join(base, "staging", "files"))
-        self._log = open_script_log(os.path.join(base, "logs"))
+        self._log = open_script_log(
+            os.path.join(base, "logs"), raw=os.path.join(self._scratch, ".log")
+        )
         environment = host_environment(
             context.scoring,
             worker=os.environ,
@@ -104,8 +106,7 @@ class WorkerSession:
             self._make_host(context.scoring, environment, self._log),
             context.scoring,
             folders=folders,
-            log_file=self._log.entry_script,
-            on_mini_batch_end=self._log.cut,
+            log=self._log,
         )
 
     def _make_host(
@@ -120,13 +121,16 @@ class WorkerSession:
             log.stderr,
             preload=() if scoring.code_folder else (_MLFLOW,),
             memory_limit_bytes=scoring.memory_limit_bytes,
+            stack=log.stack,
+            log=log.order,
         )
-        _SCRIPT_HOST.use(launch, on_wait=log.cut)
+        _SCRIPT_HOST.use(launch, on_wait=log.follow)
         return _SCRIPT_HOST
 
     def close(self) -> None:
         """End the host; remove what was fetched and what the script left where it ran."""
         self.runner.close()
+        self._log.close()
         self.inputs.close()
         shutil.rmtree(self._scratch, ignore_errors=True)
 
@@ -179,6 +183,7 @@ def score_task(context: TaskContext, task: str) -> Iterator[pa.RecordBatch]:
         yield from writer.add(scored, text)
         if limit.passed_by(scored.outcome) or time.monotonic() > stop_at:
             break
+    session.runner.rest()
     yield from writer.flush()
     session.inputs.clear()
     context.finished.add(finished)

@@ -17,6 +17,7 @@ from sparkscore.executor.host_launch import HostLaunch
 from sparkscore.executor.inputs import InputStage
 from sparkscore.executor.runner import MiniBatchRunner
 from sparkscore.executor.script_host import ScriptHost
+from sparkscore.executor.script_log import ScriptLog, open_script_log
 from sparkscore.messages.launch import ScoringMessage
 
 MakeScoring = Callable[..., ScoringMessage]
@@ -74,7 +75,15 @@ def script_host(tmp_path: Path) -> Iterator[ScriptHost]:
 
 
 @pytest.fixture
-def make_runner(tmp_path: Path) -> Iterator[MakeRunner]:
+def script_log(tmp_path: Path) -> Iterator[ScriptLog]:
+    """The log of a worker's scripts below the test's folder."""
+    log = open_script_log(str(tmp_path / "logs"), raw=str(tmp_path / ".log"))
+    yield log
+    log.close()
+
+
+@pytest.fixture
+def make_runner(tmp_path: Path, script_log: ScriptLog) -> Iterator[MakeRunner]:
     """Runners over real guards and hosts, all ended afterwards."""
     opened: list[MiniBatchRunner] = []
     hosts: list[ScriptHost] = []
@@ -91,15 +100,17 @@ def make_runner(tmp_path: Path) -> Iterator[MakeRunner]:
         launch = HostLaunch(
             environment,
             str(tmp_path),
-            str(tmp_path / "stdout.txt"),
-            str(tmp_path / "stderr.txt"),
+            script_log.stdout,
+            script_log.stderr,
             python=sys.executable,
             memory_limit_bytes=scoring.memory_limit_bytes,
+            stack=script_log.stack,
+            log=script_log.order,
         )
         host = ScriptHost()
-        host.use(launch)
+        host.use(launch, on_wait=script_log.follow)
         hosts.append(host)
-        runner = MiniBatchRunner(host, scoring, folders=folders, log_file=str(tmp_path / "log.txt"))
+        runner = MiniBatchRunner(host, scoring, folders=folders, log=script_log)
         opened.append(runner)
         return runner
 

@@ -6,8 +6,8 @@ import signal
 from pathlib import Path
 from typing import Any
 
+from sparkscore.executor.host_ends import HostTimeoutError
 from sparkscore.executor.inline_host import InlineHost
-from sparkscore.executor.script_host import HostTimeoutError
 
 SCRIPT = """
 import signal

@@ -27,6 +27,7 @@ from sparkscore.executor.host_environment import host_environment
 from sparkscore.executor.inline_host import InlineHost
 from sparkscore.executor.inputs import InputStage
 from sparkscore.executor.runner import MiniBatchRunner
+from sparkscore.executor.script_log import open_script_log
 from sparkscore.messages.codec import from_json
 from sparkscore.messages.launch import ScoringMessage
 from sparkscore.messages.mini_batch import MiniBatch
@@ -37,9 +38,8 @@ folders = AttemptFolders(os.path.join(folder, "files"))
 environment = host_environment(
     scoring, worker=os.environ, input_root=folder, output_folder=folders.current, cpus=1
 )
-runner = MiniBatchRunner(
-    InlineHost(environment), scoring, folders=folders, log_file=os.path.join(folder, "log.txt")
-)
+log = open_script_log(os.path.join(folder, "logs"), raw=os.path.join(folder, ".log"))
+runner = MiniBatchRunner(InlineHost(environment), scoring, folders=folders, log=log)
 stage = InputStage(folder, "direct", scratch=folder)
 started = time.monotonic()
 outcome = runner.score(MiniBatch(0, ("a.txt",)), stage, schema=None).outcome
@@ -151,4 +151,4 @@ def test_inline_host__script_sees_the_environment_of_the_worker(score_inline: An
 def test_inline_host__prints_go_to_the_worker_uncut(score_inline: Any, tmp_path: Path) -> None:
     answer = score_inline("def run(batch):\n    print('x' * (12 << 20))\n    return batch\n")
     assert len(answer["stdout"]) > 12 << 20
-    assert not (tmp_path / "stdout.txt").exists()
+    assert not list((tmp_path / "logs").rglob("*.stdout.txt"))

@@ -245,8 +245,12 @@ def test_runner__output_and_closed_stdin_do_no_harm(score: Any, tmp_path: Path) 
         """
     )
     assert scored.outcome.failed == 0
-    text = (tmp_path / "stdout.txt").read_text()
-    assert all(part in text for part in ("to stdout", "to descriptor 1", "from a shell"))
+    (log,) = (tmp_path / "logs").rglob("*.stdout.txt")
+    assert log.read_text().splitlines() == [
+        "[mb 000007 try 1] to stdout",
+        "[mb 000007 try 1] to descriptor 1",
+        "[mb 000007 try 1] from a shell",
+    ]
 
 
 def test_runner__environment_holds_no_secret_of_spark(

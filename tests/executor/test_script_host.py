@@ -13,13 +13,9 @@ from typing import Any
 import psutil
 import pytest
 
+from sparkscore.executor.host_ends import HostCrashedError, HostTimeoutError, render_death
 from sparkscore.executor.host_launch import HostLaunch
-from sparkscore.executor.script_host import (
-    HostCrashedError,
-    HostTimeoutError,
-    ScriptHost,
-    render_death,
-)
+from sparkscore.executor.script_host import ScriptHost
 
 
 def guard_of(host: int) -> psutil.Process:
