@@ -123,14 +123,8 @@ class InputFlags:
         str | None,
         typer.Option("--input-local-path", help="A local file or folder (form of 2021)."),
     ] = None
-    include: Annotated[
-        list[str] | None,
-        typer.Option("--include", metavar="PATTERN...", help="Only paths that match."),
-    ] = None
-    exclude: Annotated[
-        list[str] | None,
-        typer.Option("--exclude", metavar="PATTERN...", help="No paths that match."),
-    ] = None
+    include: flags.Include = None
+    exclude: flags.Exclude = None
     limit: flags.Limit = None
 
     def choose(self) -> tuple[str | None, Literal["asset", "path", "local"] | None]:

@@ -59,6 +59,13 @@ InstanceCount = Annotated[
 Limit = Annotated[
     int | None, typer.Option("--limit", min=1, help="Score the first files only, by path.")
 ]
+Include = Annotated[
+    list[str] | None,
+    typer.Option("--include", metavar="PATTERN...", help="Only paths that match."),
+]
+Exclude = Annotated[
+    list[str] | None, typer.Option("--exclude", metavar="PATTERN...", help="No paths that match.")
+]
 Conf = Annotated[
     list[str] | None,
     typer.Option("--conf", metavar="spark.x=y", help="A setting of the Spark session."),

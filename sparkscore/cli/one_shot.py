@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from sparkscore.control.one_shot import Job
 
 
+_LISTS = ("overrides", "conf", "include", "exclude")
+
+
 @dataclass(frozen=True, kw_only=True)
 class JobFlags:
     """What one job may be told, whatever deployment it runs."""
@@ -42,6 +45,8 @@ class JobFlags:
     overrides: flags.Set = None
     mini_batch_size: flags.MiniBatchSize = None
     instance_count: flags.InstanceCount = None
+    include: flags.Include = None
+    exclude: flags.Exclude = None
     limit: flags.Limit = None
     conf: flags.Conf = None
 
@@ -62,10 +67,10 @@ class JobFlags:
         return InvokeRequest(deployment_name=deployment_name, **self._get_common())
 
     def _get_common(self) -> dict[str, Any]:
-        lists = {"overrides": tuple(self.overrides or ()), "conf": tuple(self.conf or ())}
-        common = {**vars(self), **lists}
+        common = {**vars(self)}
         del common["job_folder"]
-        return common
+        lists = {name: tuple(common[name] or ()) for name in _LISTS}
+        return {**common, **lists}
 
 
 def run(

@@ -164,12 +164,17 @@ def find_input(options: RunOptions) -> InputMessage:
         raise refuse_asset(options.input, what="input")
     if not options.input.strip():
         raise PlanError("--input is empty: name a file, a folder or a URI", condition="NO_INPUT")
-    return InputMessage(uri=make_absolute(options.input), limit=options.limit)
+    return InputMessage(
+        uri=make_absolute(options.input),
+        limit=options.limit,
+        include=options.include,
+        exclude=options.exclude,
+    )
 
 
 def make_absolute(uri: str) -> str:
     """A local path as an absolute one; other URIs as they are."""
-    return find_local_path(uri) or uri
+    return find_local_path(os.path.expanduser(uri)) or uri
 
 
 def check_place(place: JobPlace) -> None:

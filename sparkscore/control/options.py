@@ -10,9 +10,10 @@ from pathlib import Path
 class RunOptions:
     """One job from a deployment file, without a workspace.
 
-    ``overrides`` are ``key=value`` texts (``--set``), ``conf`` ``spark.x=y`` texts. ``compute``
-    is None, local, local[N] or spark://HOST:PORT. ``job_folder`` defaults to
-    ``./sparkscore-jobs/<job>``, ``output_path`` to ``<job folder>/score``.
+    ``overrides`` are ``key=value`` texts (``--set``), ``conf`` ``spark.x=y`` texts, ``include``
+    and ``exclude`` patterns of paths below the input. ``compute`` is None, local, local[N] or
+    spark://HOST:PORT. ``job_folder`` defaults to ``./sparkscore-jobs/<job>``, ``output_path`` to
+    ``<job folder>/score``.
     """
 
     file: Path
@@ -24,6 +25,8 @@ class RunOptions:
     mini_batch_size: int | None = None
     instance_count: int | None = None
     limit: int | None = None
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
     compute: str | None = None
 
 

@@ -175,7 +175,7 @@ class Workspace:
             "folder": str(self.folder),
             "description": None,
             "location": "local",
-            "mlflow_tracking_uri": config.tracking_uri,
+            "mlflow_tracking_uri": config.shown_tracking_uri,
             "discovery_url": config.server_url,
             "resource_group": None,
             "max_running_jobs": config.max_running_jobs,

@@ -19,6 +19,7 @@ from sparkscore.errors import (
     UnknownFieldError,
 )
 from sparkscore.spec.nearest import find_closest
+from sparkscore.storage import check_uri, is_uri, redact
 
 CONFIG_FILE = "sparkscore.toml"
 DEFAULT_DATASTORE = "workspaceblobstore"
@@ -90,12 +91,17 @@ class WorkspaceConfig:
         """The file that says so."""
         return self.folder / CONFIG_FILE
 
+    @property
+    def shown_tracking_uri(self) -> str:
+        """``tracking_uri`` for people, without the password that a server's may hold."""
+        return redact(self.tracking_uri)
+
 
 def read_config(folder: Path) -> WorkspaceConfig:
     """The settings in the folder's ``sparkscore.toml``.
 
     Raises NotFoundError (WORKSPACE_NOT_FOUND), MalformedDocumentError, UnknownFieldError or
-    InvalidFieldError, each with the file.
+    InvalidFieldError, each with the file, or PlanError (CREDENTIALS_IN_URI).
     """
     file = folder / CONFIG_FILE
     sections = _read_toml(file)
@@ -108,10 +114,10 @@ def read_config(folder: Path) -> WorkspaceConfig:
         store_url=values.get_uri("store", "url", "sqlite:///store.db"),
         tracking_uri=tracking_uri,
         registry_uri=values.get_uri("mlflow", "registry_uri", tracking_uri),
-        artifact_root=values.get_uri("mlflow", "artifact_root", "mlartifacts"),
-        datastore_uri=values.get_uri("datastore", "uri", f"datastores/{DEFAULT_DATASTORE}"),
+        artifact_root=values.get_place("mlflow", "artifact_root", "mlartifacts"),
+        datastore_uri=values.get_place("datastore", "uri", f"datastores/{DEFAULT_DATASTORE}"),
         datastore_options=dict(values.iter_options("datastore", without=("uri",))),
-        jobs_folder=values.get_uri("jobs", "folder", "jobs"),
+        jobs_folder=values.get_place("jobs", "folder", "jobs"),
         max_running_jobs=values.get_count("jobs", "max_running_jobs", 1),
         server_url=values.get_text("server", "url", DEFAULT_SERVER_URL).rstrip("/"),
     )
@@ -253,6 +259,13 @@ class _Values:
         if scheme == "sqlite" and slashes:
             return f"sqlite:///{self._absolute(path)}" if path else text
         return text if "://" in text else self._absolute(text)
+
+    def get_place(self, section: str, key: str, default: str) -> str:
+        """A place for files, which may hold no credentials: they would be shown."""
+        place = self.get_uri(section, key, default)
+        if is_uri(place):
+            check_uri(place)
+        return place
 
     def iter_options(self, section: str, *, without: tuple[str, ...]) -> Iterator[tuple[str, str]]:
         for key, value in self._sections.get(section, {}).items():

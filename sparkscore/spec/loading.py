@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -48,7 +49,7 @@ class Loaded(Generic[S]):
 
     def resolve(self, written: str) -> str:
         """An absolute local path; URIs and references come back as they are."""
-        return written if _URI.match(written) else str(self.folder / written)
+        return written if _URI.match(written) else str(self.folder / os.path.expanduser(written))
 
     def get_place(self, key: str) -> Place:
         """Where ``key`` of the nested layout (``model.path``), or its section, was written."""

@@ -34,7 +34,10 @@ def not_found(
 ) -> NotFoundError:
     """The error for a ``what`` (endpoint, job, data...) that is not among the known names."""
     closest = find_closest(name, known)
-    command = f"sparkscore {_COMMANDS.get(what, what)} list"
+    below = "".join(
+        f" --endpoint-name {attributes[key]}" for key in attributes if key == "endpoint"
+    )
+    command = f"sparkscore {_COMMANDS.get(what, what)} list{below}"
     # Code has no command of its own.
     advice = "" if what == "code" else f"; see what there is with: {command}"
     hint = f"; did you mean {closest!r}?" if closest is not None else advice

@@ -32,7 +32,7 @@ _CONDITIONS = {
     "readonly": "STORE_NOT_WRITABLE",
     "is full": "STORE_NOT_WRITABLE",
     "unable to open": "STORE_UNREACHABLE",
-    "disk i/o": "STORE_UNREACHABLE",
+    "disk i/o": "STORE_NOT_WRITABLE",
 }
 """Words of SQLite's messages; its error codes can be read from Python 3.11 on only."""
 

@@ -90,10 +90,13 @@ def test_run__second_signal_kills_the_driver(start_cli: StartCli, tmp_path: Path
 
 def test_run__several_values_after_set(start_cli: StartCli, tmp_path: Path) -> None:
     flags = get_flags(tmp_path, "--set", "mini_batch_size=3", "error_threshold=-1", "--limit", "4")
+    flags += ["--include", "*.txt", "*.md", "--exclude", "9*"]
     assert finish(start_cli(*flags, behaviour="complete")).exit_code == 0
     launch = json.loads((tmp_path / "job" / "launch.json").read_text())
     assert launch["scoring"]["mini_batch_size"] == 3
     assert launch["input"]["limit"] == 4
+    assert launch["input"]["include"] == ["*.txt", "*.md"]
+    assert launch["input"]["exclude"] == ["9*"]
 
 
 def test_run__output_path_holds_no_files_of_the_job(start_cli: StartCli, tmp_path: Path) -> None:

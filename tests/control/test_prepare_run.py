@@ -74,7 +74,14 @@ def test_make_job__job_folder(prepare: Prepare, tmp_path: Path) -> None:
 def test_make_job__launch_message(prepare: Prepare, tmp_path: Path) -> None:
     launch = make_job(
         prepare(
-            {"limit": 5, "mini_batch_size": 2, "conf": ("spark.x=1=2",), "instance_count": 3},
+            {
+                "limit": 5,
+                "include": ("*.txt",),
+                "exclude": ("9*",),
+                "mini_batch_size": 2,
+                "conf": ("spark.x=1=2",),
+                "instance_count": 3,
+            },
             max_concurrency_per_instance=2,
             output_file_name="results.parquet",
             environment_variables={"LEVEL": "1"},
@@ -86,6 +93,7 @@ def test_make_job__launch_message(prepare: Prepare, tmp_path: Path) -> None:
     job_folder = tmp_path / "jobs" / "job-1"
     assert (launch.job_name, launch.job_folder) == ("job-1", str(job_folder))
     assert launch.input.uri == str(tmp_path / "deployment" / "in")
+    assert (launch.input.include, launch.input.exclude) == (("*.txt",), ("9*",))
     assert launch.input.limit == 5
     assert launch.output.path == str(job_folder / "score")
     assert (launch.output.format, launch.output.file_name) == ("parquet", "results.parquet")

@@ -16,6 +16,7 @@ from sparkscore.errors import (
     MalformedDocumentError,
     NotFoundError,
     OutputNotWritableError,
+    PlanError,
     UnknownFieldError,
 )
 
@@ -97,6 +98,30 @@ def test_config__every_part_is_replaceable(tmp_path: Path) -> None:
     assert config.datastore_options == {"profile": "nightly", "anonymous": "true"}
     assert (config.jobs_folder, config.max_running_jobs) == ("s3://bucket/jobs", 3)
     assert config.server_url == "https://scores.example.com"
+
+
+@pytest.mark.parametrize("key", ["[datastore]\nuri", "[jobs]\nfolder", "[mlflow]\nartifact_root"])
+def test_config__credentials_in_a_place(key: str, tmp_path: Path) -> None:
+    (tmp_path / "sparkscore.toml").write_text(f"{key} = 's3://KEY:hidden-one@bucket/a'\n")
+    with pytest.raises(PlanError) as caught:
+        read_config(tmp_path)
+    assert caught.value.condition == "CREDENTIALS_IN_URI"
+    assert "hidden-one" not in caught.value.message
+
+
+def test_config__password_of_a_server_is_not_shown(tmp_path: Path) -> None:
+    (tmp_path / "sparkscore.toml").write_text(
+        "[mlflow]\ntracking_uri = 'http://me:SECRET@127.0.0.1:5000'\n"
+    )
+    assert "SECRET" not in str(Workspace.open(tmp_path).to_dict())
+
+
+def test_config__datastore_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "sparkscore.toml").write_text("[datastore]\nuri = 'file/below'\n")
+    with pytest.raises(OutputNotWritableError) as caught:
+        Workspace.open(tmp_path).datastores.get_default()
+    assert caught.value.condition == "DATASTORE_NOT_WRITABLE"
 
 
 def test_config__unknown_key_names_the_nearest(tmp_path: Path) -> None:

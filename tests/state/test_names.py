@@ -8,4 +8,6 @@ from sparkscore.state.names import not_found
 def test_not_found__says_what_to_do() -> None:
     assert "did you mean 'heart'?" in not_found("endpoint", "hart", ["heart"]).message
     assert "sparkscore batch-endpoint list" in not_found("endpoint", "hart", []).message
+    deployment = not_found("deployment", "new", [], endpoint="heart")
+    assert "sparkscore batch-deployment list --endpoint-name heart" in deployment.message
     assert "sparkscore data list" in not_found("data", "images", []).message

@@ -13,7 +13,12 @@ from sparkscore.control.assets.entities import Datastore
 from sparkscore.control.assets.resolve import ResolvedUri
 from sparkscore.control.listing_table import Table
 from sparkscore.control.workspace_config import DEFAULT_DATASTORE, WorkspaceConfig
-from sparkscore.errors import InvalidFieldError, NotFoundError, StateError
+from sparkscore.errors import (
+    InvalidFieldError,
+    NotFoundError,
+    OutputNotWritableError,
+    StateError,
+)
 from sparkscore.spec import DatastoreSpec, load_document
 from sparkscore.spec.nearest import find_closest
 from sparkscore.state.records import DatastoreRecord
@@ -134,7 +139,7 @@ class Datastores:
 def _read_default(config: WorkspaceConfig) -> Datastore:
     uri = config.datastore_uri
     if not is_uri(uri):
-        Path(uri).mkdir(parents=True, exist_ok=True)
+        _make_folder(Path(uri), config)
     return Datastore(
         name=DEFAULT_DATASTORE,
         type="uri" if is_uri(uri) else "local",
@@ -148,6 +153,18 @@ def _read_default(config: WorkspaceConfig) -> Datastore:
         is_default=True,
         is_built_in=True,
     )
+
+
+def _make_folder(folder: Path, config: WorkspaceConfig) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputNotWritableError(
+            f"folder {folder} of datastore {DEFAULT_DATASTORE} cannot be made: {error.strerror}; "
+            f"correct uri under [datastore] in {config.file}",
+            condition="DATASTORE_NOT_WRITABLE",
+            path=str(folder),
+        ) from error
 
 
 def _read(record: DatastoreRecord) -> Datastore:

@@ -143,23 +143,26 @@ class BatchDeployments:
                 _check_no_others(deleted.name, others)
                 default = None
             if default != endpoint.default_deployment:
-                now = time.time()
-                writer.put_endpoint(
-                    dataclasses.replace(endpoint, default_deployment=default, updated_at=now)
-                )
+                writer.put_endpoint(_with_default(endpoint, default))
             writer.delete_deployment(endpoint_name, name)
 
     def list_jobs(
         self, name: str, endpoint_name: str, *, max_results: int | None = None, **filters: Any
     ) -> builtins.list[Job]:
-        """Jobs of the deployment, the newest first."""
+        """Jobs of the deployment, the newest first; also those of a deleted deployment.
+
+        Raises NotFoundError if there is neither deployment nor job.
+        """
         if max_results is None:
             filters["all_results"] = True
         else:
             filters["max_results"] = max_results
-        return self._workspace.jobs.list(
+        found = self._workspace.jobs.list(
             endpoint_name=endpoint_name, deployment_name=name, **filters
         )
+        if not found:
+            self.get(name, endpoint_name)
+        return found
 
     def validate(
         self,
@@ -211,9 +214,7 @@ class BatchDeployments:
         )
         stored = writer.put_deployment(record)
         if set_default and endpoint.default_deployment != record.name:
-            writer.put_endpoint(
-                dataclasses.replace(endpoint, default_deployment=record.name, updated_at=now)
-            )
+            writer.put_endpoint(_with_default(endpoint, record.name))
         return self._show(writer, stored)
 
     def _show(self, reader: Reader, record: DeploymentRecord) -> Deployment:

@@ -107,12 +107,18 @@ class BatchEndpoints:
     def list_jobs(
         self, name: str, *, max_results: int | None = None, **filters: Any
     ) -> builtins.list[Job]:
-        """Jobs of the endpoint, the newest first; also those of a deleted endpoint."""
+        """Jobs of the endpoint, the newest first; also those of a deleted endpoint.
+
+        Raises NotFoundError (ENDPOINT_NOT_FOUND) if there is neither endpoint nor job.
+        """
         if max_results is None:
             filters["all_results"] = True
         else:
             filters["max_results"] = max_results
-        return self._workspace.jobs.list(endpoint_name=name, **filters)
+        found = self._workspace.jobs.list(endpoint_name=name, **filters)
+        if not found:
+            self.get(name)
+        return found
 
     def _show(self, record: EndpointRecord) -> Endpoint:
         workspace = self._workspace

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -111,4 +112,4 @@ def _settle_path(text: str | None) -> str | None:
     prefix, colon, rest = text.partition(":")
     if colon and prefix in ("folder", "file") and not rest.startswith("//"):
         return f"{prefix}:{_settle_path(rest)}"
-    return find_local_path(text) or text
+    return find_local_path(os.path.expanduser(text)) or text

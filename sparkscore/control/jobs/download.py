@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sparkscore.control.jobs.job import Job, refuse_pruned, require_ended
+from sparkscore.control.jobs.output import reading_output
 from sparkscore.errors import (
     AlreadyExistsError,
     NotFoundError,
@@ -39,7 +40,7 @@ def download_job(job: Job, *, output_name: str, folder: Path, with_artifacts: bo
         _refuse_existing(place)
     if output is not None:
         with _making(target / "named-outputs" / output_name) as partial:
-            _copy_output(output, partial)
+            _copy_output(job, output, partial)
     if with_artifacts:
         with _making(target / "artifacts") as partial:
             _copy_artifacts(job, partial)
@@ -87,12 +88,22 @@ def _no_output(job: Job, name: str) -> NotFoundError:
     )
 
 
-def _copy_output(output: dict[str, Any], folder: Path) -> None:
+def _copy_output(job: Job, output: dict[str, Any], folder: Path) -> None:
     """A file below its name; what a folder holds, as it lies there."""
     local = find_local_path(output["path"])
-    if local is not None:
-        _copy(Path(local), folder)
-        return
+    if local is None:
+        with reading_output(output["path"], job_name=job.name):
+            _fetch(output, folder)
+    elif os.path.isdir(local):
+        shutil.copytree(local, folder, dirs_exist_ok=True)
+    elif os.path.exists(local):
+        shutil.copy2(local, folder / os.path.basename(local))
+    else:
+        with reading_output(local, job_name=job.name):
+            raise FileNotFoundError(local)
+
+
+def _fetch(output: dict[str, Any], folder: Path) -> None:
     from sparkscore.storage import open_store
 
     filesystem, path = open_store(output["path"], output["options"])
@@ -103,19 +114,6 @@ def _copy_output(output: dict[str, Any], folder: Path) -> None:
         relative = str(file).removeprefix(path).lstrip("/")
         (folder / relative).parent.mkdir(parents=True, exist_ok=True)
         filesystem.get_file(file, str(folder / relative))
-
-
-def _copy(source: Path, folder: Path) -> None:
-    if source.is_dir():
-        shutil.copytree(source, folder, dirs_exist_ok=True)
-        return
-    if not source.exists():
-        raise NotFoundError(
-            f"the output {source} is not there any more: somebody moved or removed it",
-            condition="OUTPUT_NOT_FOUND",
-            path=str(source),
-        )
-    shutil.copy2(source, folder / source.name)
 
 
 def _copy_artifacts(job: Job, folder: Path) -> None:
@@ -150,6 +148,7 @@ def _exists(folder: Path) -> AlreadyExistsError:
 def _making(folder: Path) -> Iterator[Path]:
     """A folder to fill that appears whole, or not at all."""
     partial = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.partial")
+    missing = [parent for parent in partial.parents if not parent.exists()]
     try:
         partial.mkdir(parents=True)
         yield partial
@@ -165,3 +164,6 @@ def _making(folder: Path) -> Iterator[Path]:
         ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+        for parent in missing:
+            with contextlib.suppress(OSError):
+                parent.rmdir()

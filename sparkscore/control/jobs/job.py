@@ -139,7 +139,7 @@ class Job:
                 "Studio": {"type": "Studio", "endpoint": self.studio_endpoint},
                 "Tracking": {
                     "type": "Tracking",
-                    "endpoint": self.workspace.config.tracking_uri,
+                    "endpoint": self.workspace.config.shown_tracking_uri,
                 },
             },
         }

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from sparkscore.control.jobs.job import Job, require_ended
-from sparkscore.errors import InvalidTransitionError, NotFoundError, StateError
+from sparkscore.control.jobs.output import reading_output
+from sparkscore.errors import InvalidTransitionError, StateError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,16 +98,8 @@ class _Results:
         from sparkscore.storage import open_store
 
         filesystem, path = open_store(self._path, self._options)
-        try:
-            table = getattr(self, f"_read_{self._format}")(filesystem, path)
-        except FileNotFoundError as error:
-            raise NotFoundError(
-                f"the results of job {self._job.name} are not at {self._path} any more: somebody "
-                "moved or removed them",
-                condition="OUTPUT_NOT_FOUND",
-                path=self._path,
-            ) from error
-        return _to_pandas(table)
+        with reading_output(self._path, job_name=self._job.name):
+            return _to_pandas(getattr(self, f"_read_{self._format}")(filesystem, path))
 
     def load(self, spark: Any) -> Any:
         """The results as a DataFrame of the caller's session."""

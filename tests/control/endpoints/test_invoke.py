@@ -257,6 +257,33 @@ def test_invoke__file_with_inputs_and_outputs(workspace: Workspace, place: Path)
     assert read_launch(record)["scoring"]["timeout_seconds"] == 7
 
 
+def test_list_jobs__unknown_names(workspace: Workspace) -> None:
+    make_endpoint(workspace, "mood-v1")
+    assert workspace.batch_endpoints.list_jobs("mood") == []
+    assert workspace.batch_deployments.list_jobs("mood-v1", "mood") == []
+    with pytest.raises(NotFoundError) as caught:
+        workspace.batch_endpoints.list_jobs("mod")
+    assert caught.value.attributes["closest"] == "mood"
+    with pytest.raises(NotFoundError) as caught:
+        workspace.batch_deployments.list_jobs("mood-v2", "mood")
+    assert caught.value.condition == "DEPLOYMENT_NOT_FOUND"
+    make(workspace)
+    workspace.batch_endpoints.delete("mood")
+    assert len(workspace.batch_endpoints.list_jobs("mood")) == 1
+
+
+def test_invoke__paths_below_the_home_folder(
+    workspace: Workspace, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_endpoint(workspace, "mood-v1")
+    monkeypatch.setenv("HOME", str(place))
+    (place / "job.yml").write_text("inputs: {texts: {type: uri_folder, path: ~/in}}\n")
+    for fields in ({"input": "~/in"}, {"input": None, "file": place / "job.yml"}):
+        record = make(workspace, output_path="folder:~/out", **fields)
+        assert record.inputs["input"]["uri"] == str(place / "in")
+        assert record.outputs["score"]["path"] == str(place / "out" / "predictions.csv")
+
+
 def test_invoke__literal_input_is_refused_by_name(workspace: Workspace) -> None:
     make_endpoint(workspace, "mood-v1")
     with pytest.raises(SparkscoreError) as caught:

@@ -21,6 +21,7 @@ from sparkscore.errors import (
     NotFoundError,
     SpecError,
     StateError,
+    StorageError,
     UnknownFieldError,
 )
 from sparkscore.state import JobRecord
@@ -281,6 +282,25 @@ def test_download__from_a_store(workspace: Workspace, add_ended: AddEnded, tmp_p
     workspace.jobs.download("job", download_path=tmp_path / "here")
     file = tmp_path / "here" / "named-outputs" / "score" / "predictions.csv"
     assert file.read_text() == "a\n1\n"
+
+
+def test_output__store_that_cannot_be_reached(
+    workspace: Workspace, add_ended: AddEnded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    path = "s3://bucket/a/predictions.csv"
+    add_ended(
+        summary={"inputs": {}, "output": {"path": path, "format": "csv"}},
+        outputs={"score": {"path": path, "options": {"endpoint": "http://127.0.0.1:9"}}},
+    )
+    job = workspace.jobs.get("job")
+    for read in (job.results, lambda: workspace.jobs.download("job", download_path=tmp_path / "d")):
+        with pytest.raises(StorageError) as caught:
+            read()
+        assert caught.value.condition == "OUTPUT_NOT_READABLE"
+    assert not (tmp_path / "d").exists()
 
 
 def test_iter_logs__a_header_before_each_file(workspace: Workspace, add_ended: AddEnded) -> None:
