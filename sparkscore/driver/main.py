@@ -36,10 +36,17 @@ def main(arguments: list[str] | None = None) -> int:
     job = JobRun(launch)
     _stop_on_signals(job)
     try:
-        return exit_code(job.run(lambda: _open_session(job)))
+        summary = job.run(lambda: _open_session(job))
+        if not job.is_told and summary.error is not None:
+            print(
+                f"sparkscore: {summary.error['condition']}: {summary.error['message']}",
+                file=sys.stderr,
+            )
+        return exit_code(summary)
     finally:
         stop_session()
-        JobFolder(launch.job_folder).remove_scratch()
+        if job.is_told:
+            JobFolder(launch.job_folder).remove_scratch()
 
 
 def exit_code(summary: SummaryMessage) -> int:

@@ -27,6 +27,7 @@ class Progress:
         self._folder, self._job = folder, job
         self._lock = threading.Lock()
         self._ended = threading.Event()
+        self._is_abandoned = False
         self._started_at = time.time()
         self._scoring_since: float | None = None
         self._status, self._error = STARTING, ""
@@ -35,7 +36,9 @@ class Progress:
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
 
     def start(self) -> None:
-        """Write the first status and keep the heartbeat going."""
+        """Write the first status and keep the heartbeat going; its sequence goes on from that of
+        an earlier run."""
+        self._sequence = self._folder.find_sequence()
         self._write()
         self._thread.start()
 
@@ -69,6 +72,12 @@ class Progress:
         if self._thread.is_alive():
             self._thread.join()
 
+    def abandon(self) -> None:
+        """Stop the heartbeat and never write again."""
+        with self._lock:
+            self._is_abandoned = True
+        self.end()
+
     def _beat(self) -> None:
         while not self._ended.wait(HEARTBEAT_SECONDS):
             if self._status not in TERMINAL:
@@ -77,6 +86,8 @@ class Progress:
 
     def _write(self) -> None:
         with self._lock:
+            if self._is_abandoned:
+                return
             self._sequence += 1
             self._folder.write_status(self._message())
 
