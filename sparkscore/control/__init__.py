@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from sparkscore.control.options import RunOptions as RunOptions
     from sparkscore.control.planning import PlannedRun as PlannedRun
     from sparkscore.control.planning import plan_run as plan_run
+    from sparkscore.control.resume import find_completed_job as find_completed_job
+    from sparkscore.control.resume import resume_job as resume_job
     from sparkscore.control.watch import Cancellation as Cancellation
     from sparkscore.messages.status import StatusMessage as StatusMessage
     from sparkscore.messages.status import SummaryMessage as SummaryMessage
@@ -36,10 +38,12 @@ _HOMES = {
     "StatusMessage": "sparkscore.messages.status",
     "SummaryMessage": "sparkscore.messages.status",
     "compile_deployment": "sparkscore.control.compile",
+    "find_completed_job": "sparkscore.control.resume",
     "generate_script": "sparkscore.control.generate",
     "make_job": "sparkscore.control.one_shot",
     "plan_run": "sparkscore.control.planning",
     "prepare_run": "sparkscore.control.one_shot",
+    "resume_job": "sparkscore.control.resume",
     "run_job": "sparkscore.control.one_shot",
 }
 

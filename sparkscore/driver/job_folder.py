@@ -19,6 +19,7 @@ from sparkscore.messages.launch import LaunchMessage
 from sparkscore.messages.resume import JobIdentity, get_fixed_digest
 from sparkscore.messages.status import COMPLETED, EventMessage, StatusMessage, SummaryMessage
 from sparkscore.plan.scoring_plan import HEADER_NAME
+from sparkscore.plan.spark_application import SCRATCH_NAME
 
 
 class JobFolder:
@@ -63,6 +64,14 @@ class JobFolder:
     def has_plan(self) -> bool:
         """Whether the job was planned: then it goes on from there."""
         return (self.path / HEADER_NAME).exists()
+
+    def written_to(self) -> dict[str, str]:
+        """The folders that a job writes to, by what they are for."""
+        return {
+            "scratch": str(self.path / SCRATCH_NAME),
+            "staging": str(self.staging),
+            "job folder": str(self.path),
+        }
 
     def check_identity(self, launch: LaunchMessage) -> None:
         """Raise StateError (RESUME_MISMATCH) if the plan here is that of a different job."""

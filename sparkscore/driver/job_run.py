@@ -47,7 +47,6 @@ from sparkscore.listing.location import find_local_path
 from sparkscore.messages.launch import LaunchMessage
 from sparkscore.messages.status import FINALIZING, RUNNING, SummaryMessage
 from sparkscore.plan.scoring_plan import ScoringPlan, plan_scoring, read_plan, write_plan
-from sparkscore.plan.spark_application import SCRATCH_NAME
 from sparkscore.plan.waves import WaveLimits
 
 MAX_REPAIRS = 2
@@ -276,11 +275,7 @@ class JobRun:
         return explain_failure(error, doing="the job", folders=self._folders_written_to())
 
     def _folders_written_to(self) -> dict[str, str]:
-        folders = {
-            "scratch": str(self._folder.path / SCRATCH_NAME),
-            "staging": str(self._folder.staging),
-            "job folder": str(self._folder.path),
-        }
+        folders = self._folder.written_to()
         output = find_local_path(self.launch.output.path)
         return folders if output is None else {**folders, "output": output}
 

@@ -158,7 +158,9 @@ class ScoringRun:
 
     def _end(self, wave: Wave) -> None:
         if wave.error is not None:
-            raise explain_failure(wave.error, doing=f"scoring wave {wave.number}") from wave.error
+            doing = f"scoring wave {wave.number}"
+            folders = self._folder.written_to()
+            raise explain_failure(wave.error, doing=doing, folders=folders) from wave.error
         self._in_flight.remove(wave)
         wave.release()
         outcomes = self._staged.commit(wave.folder, confirm=self._stop_signs.confirm)

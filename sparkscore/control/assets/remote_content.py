@@ -10,7 +10,6 @@ from typing import Any
 
 from sparkscore.control.assets.content import hash_text
 from sparkscore.errors import SparkscoreError, UnresolvedReferenceError
-from sparkscore.listing.store import get_etag
 from sparkscore.storage import describe_error, open_store
 
 

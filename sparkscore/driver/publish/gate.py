@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -47,6 +48,18 @@ class PublishGate:
 
 OPEN_GATE = PublishGate()
 """Lets everything pass and keeps no record."""
+
+
+def temporary_name(name: str, token: int) -> str:
+    """What ``name`` is called while the driver with ``token`` writes it."""
+    return f".{name}.{token}.tmp"
+
+
+def find_leftovers(folder: Path, name: str) -> list[Path]:
+    """What killed drivers left in ``folder`` under temporary names of ``name``."""
+    pattern = re.compile(rf"\.{re.escape(name)}\.\d+\.tmp")
+    entries = folder.iterdir() if folder.is_dir() else ()
+    return [entry for entry in entries if pattern.fullmatch(entry.name)]
 
 
 def describe(

@@ -8,7 +8,6 @@ interrupted publish can be repeated.
 from __future__ import annotations
 
 import errno
-import glob
 import itertools
 import os
 import shutil
@@ -16,7 +15,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from sparkscore.driver.publish.gate import OPEN_GATE, PublishGate, describe, get_output
+from sparkscore.driver.publish.gate import (
+    OPEN_GATE,
+    PublishGate,
+    describe,
+    find_leftovers,
+    get_output,
+    temporary_name,
+)
 from sparkscore.driver.publish.published import PublishedOutput
 from sparkscore.driver.publish.storage import new_folders, output_exists, storage_errors
 from sparkscore.errors import PublishError
@@ -78,7 +84,7 @@ def _take_back_partial(target: Path, job_name: str, gate: PublishGate) -> bool:
     announced = gate.find_announced(str(target))
     if announced is None or announced.kind != "entries" or not target.is_dir():
         return False
-    entries = [entry for entry in target.iterdir() if not _is_temporary(entry, job_name)]
+    entries = set(target.iterdir()) - set(find_leftovers(target, job_name))
     if not {entry.name for entry in entries} <= set(announced.names):
         return False
     for entry in entries:
@@ -89,23 +95,16 @@ def _take_back_partial(target: Path, job_name: str, gate: PublishGate) -> bool:
 def _is_taken(target: Path, job_name: str) -> bool:
     if not target.is_dir():
         return target.exists() or target.is_symlink()
-    return not all(_is_temporary(entry, job_name) for entry in target.iterdir())
-
-
-def _is_temporary(entry: Path, job_name: str) -> bool:
-    return entry.name.startswith(f".{job_name}.") and entry.name.endswith(".tmp")
+    return set(target.iterdir()) != set(find_leftovers(target, job_name))
 
 
 def _make_building_folder(target: Path, job_name: str, token: int) -> Path:
     """Beside the output; inside it where it stands and its parent is closed to us or elsewhere."""
-    beside = target.with_name(f".{target.name}.{job_name}.{token}.tmp")
-    inside = target / f".{job_name}.{token}.tmp"
+    beside = target.with_name(temporary_name(f"{target.name}.{job_name}", token))
+    inside = target / temporary_name(job_name, token)
     building = inside if target.is_mount() else beside
-    pattern = f"{glob.escape(job_name)}.*.tmp"
-    for left in (
-        *target.parent.glob(f".{glob.escape(target.name)}.{pattern}"),
-        *target.glob(f".{pattern}"),
-    ):
+    beside_left = find_leftovers(target.parent, f"{target.name}.{job_name}")
+    for left in (*beside_left, *find_leftovers(target, job_name)):
         shutil.rmtree(left, ignore_errors=True)
     try:
         building.mkdir()

@@ -6,7 +6,6 @@ which gets the final name only when every row is on the disk.
 
 from __future__ import annotations
 
-import glob
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -16,7 +15,14 @@ from typing import Any, BinaryIO
 import pyarrow.parquet as pq
 
 from sparkscore.driver.publish.csv_format import csv_bytes, header_line
-from sparkscore.driver.publish.gate import OPEN_GATE, PublishGate, describe, get_output
+from sparkscore.driver.publish.gate import (
+    OPEN_GATE,
+    PublishGate,
+    describe,
+    find_leftovers,
+    get_output,
+    temporary_name,
+)
 from sparkscore.driver.publish.jsonl_format import jsonl_bytes
 from sparkscore.driver.publish.published import PublishedOutput
 from sparkscore.driver.publish.read_ahead import read_ahead
@@ -54,9 +60,10 @@ def publish_file(
     Raises AlreadyExistsError (OUTPUT_EXISTS), PublishError (ROW_COUNT_MISMATCH, STAGING_DAMAGED),
     StorageError (NO_SPACE_LEFT) or OutputNotWritableError.
     """
-    temporary = target.with_name(f".{target.name}.{job_name}.{gate.token}.tmp")
+    temporary = target.with_name(temporary_name(f"{target.name}.{job_name}", gate.token))
     with storage_errors(target):
-        _remove_leftovers(target, job_name)
+        for left in find_leftovers(target.parent, f"{target.name}.{job_name}"):
+            left.unlink(missing_ok=True)
         if target.exists() or target.is_symlink():
             published = _find_published(target, gate)
             if published is None:
@@ -75,13 +82,6 @@ def publish_file(
             gate.announce(describe(published, kind="file", standing=temporary))
             _give_name(temporary, target)
     return published
-
-
-def _remove_leftovers(target: Path, job_name: str) -> None:
-    """What drivers of this job left that were killed while they published."""
-    pattern = f".{glob.escape(target.name)}.{glob.escape(job_name)}.*.tmp"
-    for left in target.parent.glob(pattern):
-        left.unlink(missing_ok=True)
 
 
 def _find_published(target: Path, gate: PublishGate) -> PublishedOutput | None:
