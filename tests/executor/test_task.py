@@ -64,7 +64,8 @@ def test_task__that_stops_early_leaves_nothing_fetched(make_context: Any) -> Non
     context = make_context(
         READS, input_root="memory://bucket/in", transport="fetch", seconds_left=0.0
     )
-    rows = list(score_task(context, json.dumps([(number, [name], [""]) for number, name in enumerate("abc")])))
+    task = [(number, [name], [""]) for number, name in enumerate("abc")]
+    rows = list(score_task(context, json.dumps(task)))
     assert [row["mini_batch_id"] for batch in rows for row in batch.to_pylist()] == [0]
     assert list(context.finished.outcomes) == [0]
     assert files_below(Path(worker_session(context).inputs.root)) == []

@@ -10,7 +10,7 @@ from typing import Any
 
 from sparkscore.control.assets.content import hash_text
 from sparkscore.errors import SparkscoreError, UnresolvedReferenceError
-from sparkscore.storage import describe_error, open_store
+from sparkscore.storage import describe_error, get_etag, open_store
 
 
 @dataclass(frozen=True)
