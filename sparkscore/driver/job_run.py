@@ -125,7 +125,7 @@ class JobRun:
 
     def _start(self) -> None:
         self._folder.make()
-        self._progress.start()
+        self._progress.start(self._lease.confirm)
         self._mirror.start()
 
     def _run(self, open_session: Callable[[], SparkSession]) -> None:

@@ -70,6 +70,9 @@ class Lease:
         """Let the next driver in at once; without effect on a lease that was lost."""
         self._released.set()
         self._thread.join()
+        self._look()
+        if self._is_lost:
+            return
         with suppress(OSError):
             _release_mark(self._folder, self.token).touch()
 

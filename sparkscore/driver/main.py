@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
+from sparkscore.driver.children import end_children, find_children
 from sparkscore.driver.job_folder import JobFolder, read_launch
 from sparkscore.driver.job_run import JobRun
 from sparkscore.driver.session import open_session, stop_session
@@ -34,6 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"sparkscore: {error.condition}: {error.message}", file=sys.stderr)
         return error.exit_code
     job = JobRun(launch)
+    earlier = find_children()
     _stop_on_signals(job)
     try:
         summary = job.run(lambda: _open_session(job))
@@ -45,6 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
         return exit_code(summary)
     finally:
         stop_session()
+        end_children(but=earlier)
         if job.is_told:
             JobFolder(launch.job_folder).remove_scratch()
 

@@ -65,11 +65,12 @@ def publish_delta(
         check_staging(staged_files)
         options = _commit_options(job_name, user_metadata)
         with (
+            _removing_failed_write(target),
             _session_conf(spark, _write_conf(options, staged_files)),
             canceling_jobs(spark, f"sparkscore {job_name} publish", gate.check),
         ):
             target.announce()
-            _write(target, _decoded(spark, staged_files, fitted), options)
+            target.write(_decoded(spark, staged_files, fitted), options)
         published = find_published(target, output, job_name=job_name)
     return _check_rows(target, published, expected_rows=expected_rows)
 
@@ -122,9 +123,11 @@ def _decoded(spark: SparkSession, staged_files: Sequence[Path], schema: Any) -> 
     )
 
 
-def _write(target: DeltaTarget, frame: DataFrame, options: dict[str, str]) -> None:
+@contextmanager
+def _removing_failed_write(target: DeltaTarget) -> Iterator[None]:
+    """Around what waits until the last task has ended, or it would write again."""
     try:
-        target.write(frame, options)
+        yield
     except Exception:
         if target.find_table() is None:
             target.remove()
