@@ -47,6 +47,7 @@ from sparkscore.listing.location import find_local_path
 from sparkscore.messages.launch import LaunchMessage
 from sparkscore.messages.status import FINALIZING, RUNNING, SummaryMessage
 from sparkscore.plan.scoring_plan import ScoringPlan, plan_scoring, read_plan, write_plan
+from sparkscore.plan.spark_application import SCRATCH_NAME
 from sparkscore.plan.waves import WaveLimits
 
 MAX_REPAIRS = 2
@@ -132,7 +133,7 @@ class JobRun:
         spark, plan = self._open(open_session)
         self._check()
         staged = self._restore(plan)
-        ship_executor_package(spark)
+        ship_executor_package(spark, self._folder.path / SCRATCH_NAME)
         slots = spark.sparkContext.defaultParallelism
         for repairs_left in reversed(range(1 + MAX_REPAIRS)):
             with self._phase("score"):

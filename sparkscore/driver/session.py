@@ -15,8 +15,13 @@ from sparkscore.driver.delta_jars import delta_jars
 from sparkscore.errors import MissingDependencyError
 from sparkscore.messages.launch import LaunchMessage
 from sparkscore.plan.machine import read_machine
-from sparkscore.plan.spark_application import SparkApplication, plan_launched_application
+from sparkscore.plan.spark_application import (
+    SCRATCH_NAME,
+    SparkApplication,
+    plan_launched_application,
+)
 
+_JAVA_OPTIONS = "spark.driver.extraJavaOptions"
 _DELTA_EXTENSION = "io.delta.sql.DeltaSparkSessionExtension"
 
 
@@ -28,6 +33,8 @@ def open_session(launch: LaunchMessage) -> SparkSession:
     builder = SparkSession.builder.master(application.master)
     for key, value in application.conf.items():
         builder = builder.config(key, value)
+    if not submitted:
+        builder = builder.config(_JAVA_OPTIONS, _java_options(launch, application))
     if launch.output.format == "delta" and not submitted:
         builder = builder.config("spark.jars", _all_jars(application))
     spark = builder.getOrCreate()
@@ -60,6 +67,14 @@ def _application(launch: LaunchMessage, submitted: dict[str, str]) -> SparkAppli
         machine=read_machine(),
         submitted=submitted,
     )
+
+
+def _java_options(launch: LaunchMessage, application: SparkApplication) -> str:
+    """What a killed JVM leaves in its temporary folder goes with the job's scratch folder."""
+    folder = Path(launch.job_folder, SCRATCH_NAME, "tmp")
+    folder.mkdir(parents=True, exist_ok=True)
+    ours = f'"-Djava.io.tmpdir={folder}"'
+    return f"{ours} {application.conf.get(_JAVA_OPTIONS, '')}".strip()
 
 
 def _all_jars(application: SparkApplication) -> str:
