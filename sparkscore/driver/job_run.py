@@ -159,8 +159,8 @@ class JobRun:
         if self._lease.token > 1:
             self._folder.remove_account()
         self._account = account = JobAccount(self._folder)
-        for file in staged.files:
-            account.add(read_outcomes([file]))
+        for files in staged.waves:
+            account.add(read_outcomes(files))
         self._progress.counted(account.counts)
         scoring = self._scoring_run(spark, plan, staged, slots)
         scoring.run()

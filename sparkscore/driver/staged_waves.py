@@ -14,6 +14,7 @@ asked.
 
 from __future__ import annotations
 
+import itertools
 import re
 import zlib
 from collections.abc import Callable, Collection, Iterable
@@ -51,6 +52,11 @@ class StagedWaves:
     def files(self) -> list[Path]:
         """The staged files that count."""
         return list(self._files)
+
+    @property
+    def waves(self) -> list[list[Path]]:
+        """The same files, those of each wave together."""
+        return [list(files) for _, files in itertools.groupby(self._files, key=_folder_of)]
 
     @property
     def mini_batch_ids(self) -> list[int]:
@@ -177,6 +183,10 @@ def remove_unnamed(folder: Path, named: Iterable[str]) -> None:
 
 def _entries(folder: Path) -> list[Path]:
     return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def _folder_of(file: Path) -> Path:
+    return file.parent
 
 
 def _number_of(folder: Path) -> int:

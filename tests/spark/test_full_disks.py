@@ -97,7 +97,7 @@ def test_full_disk__delta_output(spark: Any, make_launch: Any, small_disk: Disk)
 def test_full_disk__scratch(spark: Any, make_launch: Any, small_disk: Disk) -> None:
     launch = make_launch(RANDOM, 60, job=ONE_SLOT)
     folder = Path(launch.job_folder)
-    disk = small_disk(folder / "scratch", "16k")
+    disk = small_disk(folder / "scratch", "4k")
     driver = DriverProcess(launch)
     assert driver.end() == 4, driver.said
     check_full(read_summary(folder), "scratch", disk)

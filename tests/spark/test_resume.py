@@ -30,7 +30,7 @@ def run(batch):
     time.sleep({seconds})
     if any(path.endswith("0013.txt") for path in batch):
         raise ValueError("unlucky")
-    return [{{"file": os.path.basename(path), "size": len(path) * 0 + 1.5}} for path in batch]
+    return [{{"file": os.path.basename(path), "size": 1.5}} for path in batch]
 """
 MANY_ROWS = """
 import os
@@ -83,7 +83,7 @@ def test_resume__after_a_kill_between_waves(spark: Any, make_launch: Any) -> Non
     folder = Path(launch.job_folder)
     driver = DriverProcess(launch)
     driver.wait_until(lambda: find_events(folder, "wave_committed"))
-    before = {name: (folder / name).stat().st_mtime_ns for name in ("plan/plan.json",)}
+    planned_at = (folder / "plan" / "plan.json").stat().st_mtime_ns
 
     second = DriverProcess(launch)
     assert second.end(seconds=60) == 5, second.said
@@ -99,7 +99,7 @@ def test_resume__after_a_kill_between_waves(spark: Any, make_launch: Any) -> Non
 
     (resumed,) = find_events(folder, "resumed")
     assert resumed["damaged"] > 0
-    assert {name: (folder / name).stat().st_mtime_ns for name in before} == before
+    assert (folder / "plan" / "plan.json").stat().st_mtime_ns == planned_at
     whole = run_undisturbed(spark, make_launch, NAMES.format(seconds=0), 80, max_retries=0)
     check_equal(launch, whole)
     summary = run(spark, launch)
@@ -149,15 +149,13 @@ def test_resume__after_a_kill_between_publish_and_summary(
     driver = DriverProcess(replace(launch, mirror=mirror))
     driver.wait_until(target.exists)
     driver.kill()
-    before = target.stat()
+    before, waves = target.stat(), find_events(folder, "wave_started")
     assert not (folder / "summary.json").exists()
     summary = run(spark, launch)
     check_account(summary)
     assert summary.status == "Completed", summary.error
     assert (target.stat().st_ino, target.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
-    assert find_events(folder, "wave_started") == [{"wave": 0, "tasks": 1}] * 0 + find_events(
-        folder, "wave_started"
-    )
+    assert find_events(folder, "wave_started") == waves
     check_equal(launch, run_undisturbed(spark, make_launch, NAMES.format(seconds=0), 20))
 
 
@@ -189,7 +187,6 @@ def test_resume__after_a_kill_inside_a_delta_write(spark: Any, make_launch: Any)
         f"{number:04d}.txt": 250_000 for number in range(16)
     }
     assert len(list(table.glob("_delta_log/*.json"))) == 1
-    Path(launch.job_folder, "summary.json").unlink()
 
 
 def test_resume__script_files_of_a_lost_folder_are_written_again(

@@ -160,8 +160,9 @@ def _find_commit_info(lines: list[str]) -> dict[str, Any]:
 def _upload(local: Path, placed: PublishedOutput, output: OutputMessage, gate: PublishGate) -> None:
     uri = placed.path
     if local.is_file():
-        _, crc32 = _measure(fsspec.filesystem("file"), str(local))
-        gate.announce(describe(placed, kind="upload", crc32=crc32))
+        size_bytes, crc32 = _measure(fsspec.filesystem("file"), str(local))
+        announced = describe(placed, kind="upload", crc32=crc32)
+        gate.announce(replace(announced, size_bytes=size_bytes))
         put_new_file(str(local), uri, output.options)
         return
     names = sorted(
