@@ -14,7 +14,7 @@ help:  ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: setup java  ## set everything up and score the two examples, real images and real tables
+demo: setup java  ## set everything up; endpoints, deployments and jobs on real images and real tables
 	@$(IN_ENV) conf/examples/run-demo
 
 .PHONY: test

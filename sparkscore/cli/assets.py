@@ -45,10 +45,12 @@ def register_verbs(
     ) -> None:
         del no_wait
         manager = get_manager(session)
-        manager.get(name, version)
-        what = (
-            f"version {version} of {kind} {name}" if version else f"all versions of {kind} {name}"
-        )
+        if version is None:
+            manager.list(name, archived="include")  # raises what there is to say
+            what = f"all versions of {kind} {name}"
+        else:
+            manager.get(name, version)
+            what = f"version {version} of {kind} {name}"
         confirm(f"delete {what}", yes=yes)
         manager.delete(name, version)
 

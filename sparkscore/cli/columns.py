@@ -22,7 +22,13 @@ JOBS = (
     ("Endpoint", "endpoint_name"),
     ("Deployment", "deployment_name"),
     ("Created", "creation_context.created_at"),
-    ("Display name", "display_name"),
+)
+PRUNED_JOBS = (
+    ("Name", "name"),
+    ("Status", "status"),
+    ("Ended", "end_time"),
+    ("Bytes", "freed_bytes"),
+    ("Folder", "job_folder"),
 )
 ASSETS = (
     ("Name", "name"),

@@ -51,9 +51,11 @@ def show(session: Session, name: flags.Name) -> Any:
 
 
 @command(app, "list", columns=columns.COMPUTES)
-def list_(session: Session, max_results: flags.MaxResults = None) -> Any:
+def list_(
+    session: Session, archived: flags.ArchivedFlags, max_results: flags.MaxResults = None
+) -> Any:
     """List computes."""
-    return session.workspace.computes.list()[:max_results]
+    return session.workspace.computes.list(archived=archived.archived)[:max_results]
 
 
 @command(app)
@@ -66,3 +68,15 @@ def delete(
     found = computes.get(name)
     confirm(f"delete compute {found.name}", yes=yes)
     computes.delete(found.name)
+
+
+@command(app)
+def archive(session: Session, name: flags.Name) -> None:
+    """Leave a compute out of lists."""
+    session.workspace.computes.archive(name)
+
+
+@command(app)
+def restore(session: Session, name: flags.Name) -> None:
+    """Show an archived compute in lists again."""
+    session.workspace.computes.restore(name)

@@ -36,7 +36,7 @@ def configure(
     config = read_user_config()
     for key, value in parse_pairs(defaults, flag="--defaults").items():
         if key == "output" and value:
-            parse_format(value)
+            parse_format(value, where="--defaults")
         config = config.with_default(key, value)
     if defaults:
         write_user_config(config)

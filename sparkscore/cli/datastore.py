@@ -35,9 +35,11 @@ def show(session: Session, name: flags.Name) -> Any:
 
 
 @command(app, "list", columns=columns.DATASTORES)
-def list_(session: Session, max_results: flags.MaxResults = None) -> Any:
+def list_(
+    session: Session, archived: flags.ArchivedFlags, max_results: flags.MaxResults = None
+) -> Any:
     """List datastores."""
-    return session.workspace.datastores.list()[:max_results]
+    return session.workspace.datastores.list(archived=archived.archived)[:max_results]
 
 
 @command(app)
@@ -47,3 +49,15 @@ def delete(session: Session, name: flags.Name, yes: flags.Yes = False) -> None:
     found = datastores.get(name)
     confirm(f"delete datastore {found.name}", yes=yes)
     datastores.delete(found.name)
+
+
+@command(app)
+def archive(session: Session, name: flags.Name) -> None:
+    """Leave a datastore out of lists."""
+    session.workspace.datastores.archive(name)
+
+
+@command(app)
+def restore(session: Session, name: flags.Name) -> None:
+    """Show an archived datastore in lists again."""
+    session.workspace.datastores.restore(name)

@@ -23,6 +23,8 @@ from sparkscore.cli.output import Columns, OutputFormat, Query, render_output, t
 from sparkscore.errors import UsageError
 
 if TYPE_CHECKING:
+    from sparkscore.cli.upload import UploadReport
+    from sparkscore.control.assets.upload import UploadProgress
     from sparkscore.control.workspace import Workspace
 
 
@@ -59,10 +61,22 @@ class BareSession:
         """The workspace that is meant, opened on first use."""
         from sparkscore.control.workspace import Workspace
 
-        workspace = Workspace.open(self.where, on_message=self.say)
+        workspace = Workspace.open(self.where, on_message=self.say, on_upload=self.report_upload)
         if self.verbose:
             self.say(f"workspace {workspace.name} in {workspace.folder}")
         return workspace
+
+    def report_upload(self, progress: UploadProgress) -> None:
+        """How far the copy of a local input is, on standard error."""
+        if not self.only_show_errors:
+            self.upload_report(progress)
+
+    @cached_property
+    def upload_report(self) -> UploadReport:
+        """What shows it; made when there is something to show."""
+        from sparkscore.cli.upload import UploadReport
+
+        return UploadReport()
 
     def say(self, line: str) -> None:
         """A line for people, on standard error."""
@@ -86,6 +100,20 @@ class Session(BareSession):
         """``--query``; raises UsageError (INVALID_QUERY)."""
         return None if self.query_text is None else Query(self.query_text)
 
+    @cached_property
+    def format(self) -> OutputFormat:
+        """The format asked for or configured; raises UsageError (UNKNOWN_OUTPUT_FORMAT)."""
+        if self.output is not None:
+            return self.output
+        from sparkscore.control.user_config import read_user_config
+
+        config = read_user_config()
+        return parse_format(config.defaults.get("output", "json"), where=str(config.file))
+
+    def check(self) -> None:
+        """Raise now, before anything is done, what ``show`` would raise for wrong options."""
+        _ = self.query, self.format
+
     @property
     def wants_data(self) -> bool:
         """Whether a format or a part of the result was asked for on the command line."""
@@ -96,22 +124,16 @@ class Session(BareSession):
         plain = to_plain(result)
         if self.query is not None:
             plain, columns = self.query.search(plain), None
-        form = self.output or _get_default_format()
-        text = render_output(plain, form, columns=columns, is_terminal=sys.stdout.isatty())
+        is_terminal = sys.stdout.isatty()
+        text = render_output(plain, self.format, columns=columns, is_terminal=is_terminal)
         typer.echo(text, nl=False)
 
 
-def _get_default_format() -> OutputFormat:
-    from sparkscore.control.user_config import read_user_config
-
-    return parse_format(read_user_config().defaults.get("output", "json"))
-
-
-def parse_format(text: str) -> OutputFormat:
-    """A format by name; raises UsageError (UNKNOWN_OUTPUT_FORMAT)."""
+def parse_format(text: str, *, where: str) -> OutputFormat:
+    """A format by name, said in ``where``; raises UsageError (UNKNOWN_OUTPUT_FORMAT)."""
     if text not in OutputFormat.__members__:
         raise UsageError(
-            f"output format {text!r} is unknown: choose one of {', '.join(OutputFormat)}",
+            f"{where}: output {text!r} is unknown: choose one of {', '.join(OutputFormat)}",
             condition="UNKNOWN_OUTPUT_FORMAT",
             format=text,
         )
@@ -193,7 +215,8 @@ def command(
         def run(**values: Any) -> None:
             built = {key: _take(group, values) for key, group in groups.items()}
             session = next((value for value in built.values() if isinstance(value, Session)), None)
-            _ = session and session.query
+            if session is not None:
+                session.check()
             result = function(**built, **values)
             if session is not None and result is not None:
                 session.show(result, columns)

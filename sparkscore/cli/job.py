@@ -190,7 +190,7 @@ def update(session: Session, name: flags.Name, changes: flags.ChangeFlags) -> An
     return session.workspace.jobs.update(name, **changes.to_arguments())
 
 
-@command(app)
+@command(app, columns=columns.PRUNED_JOBS)
 def prune(
     session: Session,
     older_than_days: Annotated[

@@ -7,6 +7,7 @@ that is null prints nothing, TSV prints rows of values.
 from __future__ import annotations
 
 import json
+import re
 from collections import OrderedDict
 from collections.abc import Sequence
 from enum import Enum
@@ -174,12 +175,18 @@ def _make_row(item: Any, columns: Columns | None) -> dict[str, str]:
     if not isinstance(item, dict):
         return {"Result": _render_value(item)}
     if columns is not None:
-        return {heading: _render_value(_find(item, path)) for heading, path in columns}
+        return {
+            heading: _MICROSECONDS.sub("Z", _render_value(_find(item, path)))
+            for heading, path in columns
+        }
     return {
         key[:1].upper() + key[1:]: _render_value(value)
         for key, value in item.items()
         if key not in _SKIPPED_KEYS and value is not None and not isinstance(value, (list, dict))
     }
+
+
+_MICROSECONDS = re.compile(r"(?<=T\d\d:\d\d:\d\d)\.\d{6}Z$")
 
 
 def _find(item: Any, path: str) -> Any:

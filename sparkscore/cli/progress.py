@@ -15,6 +15,8 @@ from rich.text import Text
 from sparkscore.control import StatusMessage
 
 PLAIN_INTERVAL_SECONDS = 5.0
+STILL_THERE_SECONDS = 60.0
+"""How often the same line is said again, so that a long wait does not look like an end."""
 
 
 class Progress(AbstractContextManager["Progress"], Protocol):
@@ -33,12 +35,12 @@ def make_progress(console: Console) -> Progress:
 
 
 class PlainProgress:
-    """A line about every five seconds and whenever the job's status changes."""
+    """A line whenever the job's status changes, and about every five seconds if there is news."""
 
     def __init__(self, console: Console, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._console = console
         self._clock = clock
-        self._shown_status = ""
+        self._shown_status = self._shown_line = ""
         self._shown_at = float("-inf")
 
     def __enter__(self) -> PlainProgress:
@@ -53,11 +55,13 @@ class PlainProgress:
         return None
 
     def report(self, status: StatusMessage) -> None:
-        now = self._clock()
-        if status.status == self._shown_status and now - self._shown_at < PLAIN_INTERVAL_SECONDS:
+        now, line = self._clock(), render_status(status)
+        is_news = line != self._shown_line
+        patience_seconds = PLAIN_INTERVAL_SECONDS if is_news else STILL_THERE_SECONDS
+        if status.status == self._shown_status and now - self._shown_at < patience_seconds:
             return
-        self._shown_status, self._shown_at = status.status, now
-        self.say(render_status(status))
+        self._shown_status, self._shown_line, self._shown_at = status.status, line, now
+        self.say(line)
 
     def say(self, line: str) -> None:
         self._console.print(Text(line), soft_wrap=True)

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sparkscore.control.compile import CompiledJob as CompiledJob
     from sparkscore.control.compile import compile_deployment as compile_deployment
+    from sparkscore.control.endpoints.entities import Deployment as Deployment
+    from sparkscore.control.endpoints.entities import Endpoint as Endpoint
+    from sparkscore.control.endpoints.request import InvokeRequest as InvokeRequest
     from sparkscore.control.generate import generate_script as generate_script
     from sparkscore.control.one_shot import Job as Job
     from sparkscore.control.one_shot import PreparedRun as PreparedRun
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from sparkscore.control.resume import find_completed_job as find_completed_job
     from sparkscore.control.resume import resume_job as resume_job
     from sparkscore.control.watch import Cancellation as Cancellation
+    from sparkscore.control.workspace import Workspace as Workspace
     from sparkscore.messages.status import StatusMessage as StatusMessage
     from sparkscore.messages.status import SummaryMessage as SummaryMessage
 
@@ -31,12 +35,16 @@ _HOMES = {
     "Cancellation": "sparkscore.control.watch",
     "CompileOptions": "sparkscore.control.options",
     "CompiledJob": "sparkscore.control.compile",
+    "Deployment": "sparkscore.control.endpoints.entities",
+    "Endpoint": "sparkscore.control.endpoints.entities",
+    "InvokeRequest": "sparkscore.control.endpoints.request",
     "Job": "sparkscore.control.one_shot",
     "PlannedRun": "sparkscore.control.planning",
     "PreparedRun": "sparkscore.control.one_shot",
     "RunOptions": "sparkscore.control.options",
     "StatusMessage": "sparkscore.messages.status",
     "SummaryMessage": "sparkscore.messages.status",
+    "Workspace": "sparkscore.control.workspace",
     "compile_deployment": "sparkscore.control.compile",
     "find_completed_job": "sparkscore.control.resume",
     "generate_script": "sparkscore.control.generate",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import shutil
@@ -71,7 +72,7 @@ def making_folder(folder: Path) -> Iterator[Path]:
         with _writing(folder):
             _make_parents(partial, made=made)
             yield partial
-        _rename(partial, folder)
+            _rename(partial, folder)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         for parent in reversed(made):
@@ -105,6 +106,8 @@ def _rename(partial: Path, folder: Path) -> None:
     try:
         os.rename(partial, folder)
     except OSError as error:
+        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+            raise
         raise AlreadyExistsError(
             f"{folder} was made by somebody else meanwhile: give another folder",
             condition="JOB_EXISTS",

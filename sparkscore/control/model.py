@@ -12,7 +12,6 @@ from urllib.parse import unquote
 from sparkscore.control import mlflow_models
 from sparkscore.control.snapshot import copy_model, link_model
 from sparkscore.errors import SparkscoreError, UnresolvedReferenceError
-from sparkscore.listing import fetch_tree
 from sparkscore.listing.location import find_local_path
 from sparkscore.spec.document import read_document
 from sparkscore.storage import open_store
@@ -136,6 +135,8 @@ def fetch_uri(uri: str, *, folder: Path, options: Mapping[str, str] | None = Non
     ``options`` are those of ``storage.open_store``, which raises what it finds wrong. Raises
     UnresolvedReferenceError (MODEL_NOT_FETCHED) for a model that is not there or not readable.
     """
+    from sparkscore.listing import fetch_tree
+
     open_store(uri, options)
     destination = folder / (unquote(uri.rstrip("/").rpartition("/")[2]) or "model")
     try:

@@ -10,9 +10,10 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from sparkscore.control.workspace_config import quote, read_toml
-from sparkscore.errors import OutputNotWritableError
+from sparkscore.errors import MalformedDocumentError, OutputNotWritableError
 
 CONFIG_FOLDER_VARIABLE = "SPARKSCORE_CONFIG_DIR"
 
@@ -55,11 +56,26 @@ def read_user_config(environment: Mapping[str, str] | None = None) -> UserConfig
         tables = read_toml(config.file)
     except (FileNotFoundError, NotADirectoryError):
         return config
+    except OSError as error:
+        raise MalformedDocumentError(
+            f"{config.file} cannot be read: {error.strerror}", file=str(config.file)
+        ) from error
     return replace(
         config,
-        defaults={key: str(value) for key, value in tables.get("defaults", {}).items()},
-        workspaces={key: str(value) for key, value in tables.get("workspaces", {}).items()},
+        defaults=_get_texts(tables, "defaults", file=config.file),
+        workspaces=_get_texts(tables, "workspaces", file=config.file),
     )
+
+
+def _get_texts(tables: dict[str, Any], title: str, *, file: Path) -> dict[str, str]:
+    table = tables.get(title, {})
+    if not isinstance(table, dict):
+        raise MalformedDocumentError(
+            f"{file}: {title} must be a table: write [{title}] and below it NAME = TEXT",
+            file=str(file),
+            key=title,
+        )
+    return {key: str(value) for key, value in table.items()}
 
 
 def write_user_config(config: UserConfig) -> None:

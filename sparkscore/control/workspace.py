@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from sparkscore.control.user_config import UserConfig, read_user_config
 from sparkscore.control.workspace_config import (
-    CONFIG_FILE,
     WorkspaceConfig,
+    has_config,
     make_workspace_folder,
     read_config,
 )
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sparkscore.control.assets.datastores import Datastores
     from sparkscore.control.assets.environments import Environments
     from sparkscore.control.assets.models import Models
+    from sparkscore.control.assets.upload import UploadProgress
     from sparkscore.control.endpoints.batch_deployments import BatchDeployments
     from sparkscore.control.endpoints.batch_endpoints import BatchEndpoints
     from sparkscore.control.jobs import Jobs
@@ -35,6 +36,7 @@ WORKSPACE_VARIABLE = "SPARKSCORE_WORKSPACE"
 DEFAULT_NAME = "default"
 
 OnMessage = Callable[[str], None]
+OnUpload = Callable[["UploadProgress"], None]
 
 
 class Workspace:
@@ -44,9 +46,16 @@ class Workspace:
     processes may use one workspace.
     """
 
-    def __init__(self, config: WorkspaceConfig, *, on_message: OnMessage | None = None) -> None:
+    def __init__(
+        self,
+        config: WorkspaceConfig,
+        *,
+        on_message: OnMessage | None = None,
+        on_upload: OnUpload | None = None,
+    ) -> None:
         self.config = config
         self.on_message: OnMessage = on_message or _ignore
+        self.on_upload = on_upload
 
     @classmethod
     def open(
@@ -55,19 +64,21 @@ class Workspace:
         *,
         environment: Mapping[str, str] | None = None,
         on_message: OnMessage | None = None,
+        on_upload: OnUpload | None = None,
     ) -> Workspace:
         """The workspace in a folder or of a known name, made if there is none yet.
 
         Without ``where``: SPARKSCORE_WORKSPACE, the configured default, the nearest folder upwards
         with ``sparkscore.toml``, or the workspace ``default`` below ``~/.sparkscore``.
-        ``on_message`` gets lines for the user. Raises SpecError for a ``sparkscore.toml`` that
-        cannot be read, OutputNotWritableError for a folder that cannot be made.
+        ``on_message`` gets lines for the user, ``on_upload`` how far the copy of an input is.
+        Raises SpecError for a ``sparkscore.toml`` that cannot be read, OutputNotWritableError for
+        a folder that cannot be made.
         """
         given = os.environ if environment is None else environment
         folder = find_workspace_folder(where, environment=given)
         if make_workspace_folder(folder) and on_message is not None:
             on_message(f"workspace {folder.name} made in {folder}")
-        return cls(read_config(folder), on_message=on_message)
+        return cls(read_config(folder), on_message=on_message, on_upload=on_upload)
 
     @property
     def name(self) -> str:
@@ -187,14 +198,14 @@ def find_workspace_folder(where: str | Path | None, *, environment: Mapping[str,
     if chosen:
         return _find_named(chosen, config)
     for folder in (Path.cwd(), *Path.cwd().parents):
-        if (folder / CONFIG_FILE).is_file():
+        if has_config(folder):
             return folder
     return _find_named(DEFAULT_NAME, config)
 
 
 def _find_named(text: str, config: UserConfig) -> Path:
     """A path, or a bare name: a known one, else one below the user's folder."""
-    is_path = os.sep in text or text.startswith((".", "~")) or (Path(text) / CONFIG_FILE).is_file()
+    is_path = os.sep in text or text.startswith((".", "~")) or has_config(Path(text))
     if is_path:
         return Path(os.path.abspath(os.path.expanduser(text)))
     if text in config.workspaces:

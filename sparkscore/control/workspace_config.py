@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -18,12 +18,13 @@ from sparkscore.errors import (
     OutputNotWritableError,
     UnknownFieldError,
 )
+from sparkscore.spec.nearest import find_closest
 
 CONFIG_FILE = "sparkscore.toml"
 DEFAULT_DATASTORE = "workspaceblobstore"
 DEFAULT_SERVER_URL = "http://127.0.0.1:8600"
 
-_KEYS: dict[str, tuple[str, ...]] = {
+SETTINGS: dict[str, tuple[str, ...]] = {
     "workspace": ("name",),
     "store": ("url",),
     "mlflow": ("tracking_uri", "registry_uri", "artifact_root"),
@@ -31,6 +32,7 @@ _KEYS: dict[str, tuple[str, ...]] = {
     "jobs": ("folder", "max_running_jobs"),
     "server": ("url",),
 }
+"""The tables of the file and their keys; docs/workspace.md explains each."""
 
 _TEMPLATE = """\
 # Settings of a sparkscore workspace. Paths are relative to this file.
@@ -118,10 +120,12 @@ def read_config(folder: Path) -> WorkspaceConfig:
 def make_workspace_folder(folder: Path, *, name: str | None = None) -> bool:
     """Make the folder and its ``sparkscore.toml``; False if it has one already.
 
-    Two processes may do so at once. Raises OutputNotWritableError (WORKSPACE_NOT_WRITABLE).
+    Two processes may do so at once. Raises OutputNotWritableError (WORKSPACE_NOT_WRITABLE), or
+    InvalidFieldError (INVALID_WORKSPACE_FOLDER) for a path that URLs cannot name.
     """
+    _check_path(folder)
     file = folder / CONFIG_FILE
-    if file.exists():
+    if has_config(folder):
         return False
     text = _TEMPLATE.format(name=quote(name or folder.name), server_url=DEFAULT_SERVER_URL)
     try:
@@ -134,6 +138,14 @@ def make_workspace_folder(folder: Path, *, name: str | None = None) -> bool:
             condition="WORKSPACE_NOT_WRITABLE",
             path=str(folder),
         ) from error
+
+
+def has_config(folder: Path) -> bool:
+    """Whether the folder is a workspace."""
+    try:
+        return (folder / CONFIG_FILE).exists()
+    except OSError:
+        return False
 
 
 def quote(text: str) -> str:
@@ -153,6 +165,18 @@ def read_toml(file: Path) -> dict[str, Any]:
         return tables
     except ValueError as error:
         raise MalformedDocumentError(f"{file}: {error}", file=str(file)) from error
+
+
+def _check_path(folder: Path) -> None:
+    """Refuse what databases would look for elsewhere, as their URLs cannot name it."""
+    found = re.search(r"\?|%[0-9A-Fa-f]{2}", str(folder))
+    if found is not None:
+        raise InvalidFieldError(
+            f"{folder} cannot be a workspace: {found.group()} in a path means something else in "
+            "URLs; choose another folder",
+            condition="INVALID_WORKSPACE_FOLDER",
+            path=str(folder),
+        )
 
 
 def _write_once(file: Path, text: str) -> bool:
@@ -186,17 +210,17 @@ def _read_toml(file: Path) -> dict[str, Any]:
 
 def _check_keys(sections: Mapping[str, Any], *, file: Path) -> None:
     for section, values in sections.items():
-        if section not in _KEYS or not isinstance(values, dict):
-            raise _unknown_key(f"[{section}]", [f"[{known}]" for known in _KEYS], file=file)
+        if section not in SETTINGS or not isinstance(values, dict):
+            raise _unknown_key(f"[{section}]", [f"[{known}]" for known in SETTINGS], file=file)
         for key in values:
-            if key not in _KEYS[section]:
-                raise _unknown_key(key, _KEYS[section], file=file, section=section)
+            if key not in SETTINGS[section]:
+                raise _unknown_key(key, SETTINGS[section], file=file, section=section)
 
 
 def _unknown_key(
     key: str, known: list[str] | tuple[str, ...], *, file: Path, section: str | None = None
 ) -> UnknownFieldError:
-    nearest = next(iter(difflib.get_close_matches(key, known, n=1)), None)
+    nearest = find_closest(key, known)
     where = f" in [{section}]" if section else ""
     advice = f"did you mean {nearest}?" if nearest else f"known here: {', '.join(known)}"
     return UnknownFieldError(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sparkscore.listing.columns import FileColumns
 from sparkscore.listing.filters import NameFilter, Skipped
 from sparkscore.listing.location import not_found, not_readable
 from sparkscore.storage import get_etag
+
+if TYPE_CHECKING:
+    from sparkscore.listing.columns import FileColumns
 
 
 class StoreInput:

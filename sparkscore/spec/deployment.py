@@ -121,7 +121,9 @@ class DeploymentSpec(Document):
         default=None, description="Packages that the scoring script needs: reference or inline."
     )
     compute: RequiredText | None = Field(
-        default=None, description="Where jobs run, such as azureml:<compute>. Recorded."
+        default=None,
+        description="Where jobs of the endpoint run, such as azureml:<compute>; this machine if "
+        "not given.",
     )
     resources: ResourcesSpec | None = Field(default=None, description="What one job gets.")
     settings: SettingsSpec = Field(

@@ -2,7 +2,8 @@
 
 Keys are those of either layout, or the bare names of the reference (``timeout``,
 ``max_retries``). Keys of maps may hold dots: ``spark_conf.spark.executor.memory=2g``. Values are
-YAML scalars, or lists and mappings in brackets; ``null`` removes the key.
+YAML scalars, or lists and mappings in brackets; ``null`` removes the key. Blanks around a value
+go, but a value of blanks only stays.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ class Editor:
             return Problem(place, key, f"write key=value, such as description=text, not {text!r}")
         if has_unusable_character(text):
             return Problem(place, key, f"{show_key(key)} holds a character that is not UTF-8")
-        return self._parse_value(value.strip(), key=key, place=place)
+        return self._parse_value(value.strip() or value, key=key, place=place)
 
     def _parse_value(self, value: str, *, key: str, place: Place) -> Entry | Problem:
         if self.force_string:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 
 from sparkscore.errors import AlreadyExistsError, NotFoundError, StateError
+from sparkscore.spec.nearest import find_closest
 
 _NOT_FOUND = {
     "endpoint": "ENDPOINT_NOT_FOUND",
@@ -29,18 +29,11 @@ _COMMANDS = {"endpoint": "batch-endpoint", "deployment": "batch-deployment"}
 _WORDS = {"data": "data asset", "code": "code asset"}
 
 
-def find_closest_name(name: str, known: Iterable[str]) -> str | None:
-    """The known name that was most likely meant, regardless of case; None if none is close."""
-    by_key = {other.lower(): other for other in known}
-    found = difflib.get_close_matches(name.lower(), list(by_key), n=1)
-    return by_key[found[0]] if found else None
-
-
 def not_found(
     what: str, name: str, known: Iterable[str], *, where: str = "", **attributes: str | None
 ) -> NotFoundError:
     """The error for a ``what`` (endpoint, job, data...) that is not among the known names."""
-    closest = find_closest_name(name, known)
+    closest = find_closest(name, known)
     command = f"sparkscore {_COMMANDS.get(what, what)} list"
     # Code has no command of its own.
     advice = "" if what == "code" else f"; see what there is with: {command}"
@@ -56,7 +49,7 @@ def not_found(
 
 def version_not_found(kind: str, name: str, version: str, versions: Sequence[str]) -> NotFoundError:
     """The error for a version that a known asset does not have; ``versions`` newest first."""
-    closest = find_closest_name(version, versions) or versions[0]
+    closest = find_closest(version, versions) or versions[0]
     return NotFoundError(
         f"{_WORDS.get(kind, kind)} {name!r} has no version {version!r}; did you mean {closest!r}?",
         condition=_NOT_FOUND[kind],

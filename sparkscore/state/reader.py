@@ -176,9 +176,10 @@ class Reader:
             )
         )
 
-    def list_datastores(self) -> list[DatastoreRecord]:
-        """All datastores by name."""
-        found = self._list(DatastoreRecord, select(datastores))
+    def list_datastores(self, *, archived: Archived = "exclude") -> list[DatastoreRecord]:
+        """Datastores by name."""
+        query = select(datastores).where(*archived_condition(archived))
+        found = self._list(DatastoreRecord, query)
         return sorted(found, key=lambda record: record.name)
 
     def find_compute(self, name: str) -> ComputeRecord | None:
@@ -189,9 +190,10 @@ class Reader:
         found = self.find_compute(name)
         return found or _raise(not_found("compute", name, self._names(computes.c.name)))
 
-    def list_computes(self) -> list[ComputeRecord]:
-        """All computes by name."""
-        found = self._list(ComputeRecord, select(computes))
+    def list_computes(self, *, archived: Archived = "exclude") -> list[ComputeRecord]:
+        """Computes by name."""
+        query = select(computes).where(*archived_condition(archived))
+        found = self._list(ComputeRecord, query)
         return sorted(found, key=lambda record: record.name)
 
     def _find(self, kind: type[Record], query: Select[Any]) -> Record | None:

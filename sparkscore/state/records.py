@@ -120,6 +120,7 @@ class DatastoreRecord:
     name: str
     document: dict[str, Any]
     is_default: bool = False
+    is_archived: bool = False
     created_at: float
     updated_at: float
 
@@ -130,5 +131,6 @@ class ComputeRecord:
 
     name: str
     document: dict[str, Any]
+    is_archived: bool = False
     created_at: float
     updated_at: float

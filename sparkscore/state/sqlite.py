@@ -6,6 +6,7 @@ user. It must lie on a local disk; for several machines there is PostgreSQL.
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Iterator
@@ -89,14 +90,24 @@ def _find_path(url: URL) -> Path:
 
 
 def _create_file(path: Path) -> None:
-    """Make the file if it is not there, readable by its owner alone; SQLite's own two follow it."""
+    """Make the file if it is not there, readable by its owner alone; SQLite's own two follow it.
+
+    One that is there is not opened: to close it again would drop the locks that this process's
+    other connections hold on it (POSIX), and the next process would remove the log under them.
+    """
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        if not path.is_file():
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        elif not os.access(path, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
-        missing = isinstance(error, (FileNotFoundError, NotADirectoryError, IsADirectoryError))
+        if isinstance(error, FileExistsError) and os.path.isfile(path):
+            return  # another process made it just now
+        missing = isinstance(error, (FileNotFoundError, NotADirectoryError, FileExistsError))
         reason = "cannot be reached" if missing else "cannot be written"
+        problem = os.strerror(errno.EISDIR) if os.path.isdir(path) else error.strerror
         raise StateError(
-            f"the store {path} {reason}: {error.strerror}; its folder must exist and be writable",
+            f"the store {path} {reason}: {problem}; its folder must exist and be writable",
             condition="STORE_UNREACHABLE" if missing else "STORE_NOT_WRITABLE",
             store=str(path),
         ) from error

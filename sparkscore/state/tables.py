@@ -170,6 +170,7 @@ datastores = Table(
     Column("name", Text, primary_key=True),
     _document("document"),
     _flag("is_default"),
+    _flag("is_archived"),
     _time("created_at"),
     _time("updated_at"),
 )
@@ -179,6 +180,7 @@ computes = Table(
     metadata,
     Column("name", Text, primary_key=True),
     _document("document"),
+    _flag("is_archived"),
     _time("created_at"),
     _time("updated_at"),
 )

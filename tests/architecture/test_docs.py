@@ -20,7 +20,8 @@ import yaml
 from docs.make_tables import BEGIN, render_page
 from docs.make_tables import PAGES as TABLE_PAGES
 from sparkscore.cli.main import app
-from sparkscore.control import RunOptions, SummaryMessage, plan_run
+from sparkscore.control import RunOptions, SummaryMessage, Workspace, plan_run
+from sparkscore.control.workspace_config import SETTINGS, read_config
 from sparkscore.messages.status import StatusMessage
 from sparkscore.spec import DOCUMENTS, DeploymentSpec, load_document
 from tests.architecture.sources import ROOT, module_paths, relative_name
@@ -34,7 +35,7 @@ PAGES = sorted(
 )
 REQUIRED = {"name": "some-name", "endpoint_name": "some-endpoint", "model": {"path": "./model"}}
 SHELL_ENDS = ("|", ">", ">>", "&&", ";", "#")
-QUICK_START_LINES = 25
+QUICK_START_LINES = 30
 
 
 class Block(NamedTuple):
@@ -65,7 +66,8 @@ PYTHON_BLOCKS = [block for block in BLOCKS if block.language == "python"]
 def iter_commands(text: str) -> Iterator[list[str]]:
     """The arguments of each ``sparkscore`` command, without the shell's part of the line."""
     for line in text.replace("\\\n", " ").splitlines():
-        words = shlex.split(line.removeprefix("$ ")) if "sparkscore " in line else []
+        line = re.sub(r"^\w+=\$\((.*)\)$", r"\1", line.removeprefix("$ "))
+        words = shlex.split(line) if "sparkscore " in line else []
         if words[:1] == ["sparkscore"]:
             ends = [position for position, word in enumerate(words) if word in SHELL_ENDS]
             yield words[1 : min(ends, default=len(words))]
@@ -172,7 +174,8 @@ def test_command__wrong_one_is_noticed() -> None:
 
 def test_command__blocks_are_found() -> None:
     commands = {" ".join(command[:2]) for _, command in COMMANDS}
-    assert {"batch-deployment run", "batch-deployment compile"} <= commands
+    verbs = {"batch-deployment create", "batch-deployment run", "batch-deployment compile"}
+    assert {"batch-endpoint invoke", "job stream", *verbs} <= commands
     assert len(YAML_BLOCKS) > 5
     assert len(PYTHON_BLOCKS) > 2
 
@@ -209,7 +212,7 @@ def test_named_tests__exist() -> None:
 
 def test_named_conditions_and_variables__exist() -> None:
     sources = "".join(path.read_text(encoding="utf-8") for path in module_paths())
-    elsewhere = {"JAVA_HOME", "PYSPARK_PYTHON", "MLFLOW_TRACKING_URI"}
+    elsewhere = {"JAVA_HOME", "PYSPARK_PYTHON", "MLFLOW_TRACKING_URI", "UPDATE_GOLDEN"}
     named = {
         name
         for page in PAGES
@@ -227,48 +230,72 @@ def test_summary__every_field_is_explained() -> None:
     assert {"heartbeat_at"} <= {field.name for field in dataclasses.fields(StatusMessage)}
 
 
-def find_quick_start() -> tuple[Block, Block]:
-    """The deployment and the script of README's quick start."""
-    blocks = [block for block in iter_blocks(ROOT / "README.md") if block.language]
-    assert [block.language for block in blocks[:2]] == ["yaml", "python"]
-    return blocks[0], blocks[1]
+def test_workspace__every_setting_is_explained(tmp_path: Path) -> None:
+    page = ROOT / "docs" / "workspace.md"
+    rows = re.findall(r"^\| `\[(\w+)\] (\w+)` \|", page.read_text(encoding="utf-8"), re.MULTILINE)
+    keys = [(section, key) for section, keys in SETTINGS.items() for key in keys]
+    assert rows == keys
+    (example,) = [block.text for block in iter_blocks(page) if block.language == "toml"]
+    (tmp_path / "sparkscore.toml").write_text(example)
+    assert read_config(tmp_path).datastore_options == {"profile": "scoring"}
+
+
+def test_python_api__methods_exist(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "python-api.md").read_text(encoding="utf-8")
+    table = text.partition("| attribute of `Workspace` |")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| (`.*`) \| (.*) \|$", table, re.MULTILINE)
+    workspace = Workspace.open(tmp_path)
+    named = [
+        (getattr(workspace, attribute), method)
+        for attributes, methods in rows
+        for attribute in re.findall(r"`(\w+)`", attributes)
+        for method in re.findall(r"`(\w+)`", methods)
+    ]
+    assert len(named) > 40
+    assert [(part, method) for part, method in named if not hasattr(part, method)] == []
+
+
+def find_quick_start() -> dict[str, str]:
+    """The files of README's quick start; the first line of each names it."""
+    blocks = [block.text for block in iter_blocks(ROOT / "README.md") if block.language]
+    return {text.splitlines()[0].removeprefix("# "): text for text in blocks[:3]}
 
 
 @pytest.fixture
 def quick_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """README's quick start as files, made by its own lines."""
-    deployment, script = find_quick_start()
-    for name in ("model", "code", "texts"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "deployment.yml").write_text(deployment.text)
-    (tmp_path / "code" / "score.py").write_text(script.text)
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for text, file in re.findall(r"^echo '(.*)' > (\S+)$", readme, re.MULTILINE):
-        (tmp_path / file).write_text(text + "\n")
+    echoed = re.findall(r"^echo '(.*)' > (\S+)$", readme, re.MULTILINE)
+    for name, text in {**find_quick_start(), **{name: text for text, name in echoed}}.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
     (tmp_path / "texts" / "c.txt").write_bytes(b"\xff\xfe")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 def test_quick_start__is_short() -> None:
-    deployment, script = find_quick_start()
-    assert (deployment.text + script.text).count("\n") <= QUICK_START_LINES
+    files = find_quick_start()
+    assert list(files) == ["endpoint.yml", "deployment.yml", "code/score.py"]
+    assert "".join(files.values()).count("\n") <= QUICK_START_LINES
 
 
 def test_quick_start__can_be_planned(quick_start: Path) -> None:
     planned = plan_run(RunOptions(file=Path("deployment.yml"), input="texts"))
     assert (planned.explanation.inputs, planned.explanation.mini_batches) == (3, 2)
-    assert sorted(os.listdir(quick_start)) == ["code", "deployment.yml", "model", "texts"]
+    made = ["code", "deployment.yml", "endpoint.yml", "models", "texts"]
+    assert sorted(os.listdir(quick_start)) == made
 
 
+@pytest.mark.parametrize("model", ["first", "second"])
 def test_quick_start__scores_what_it_shows(
-    quick_start: Path, monkeypatch: pytest.MonkeyPatch
+    model: str, quick_start: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("AZUREML_MODEL_DIR", str(quick_start))
+    monkeypatch.setenv("AZUREML_MODEL_DIR", str(quick_start / "models" / model))
     script = runpy.run_path("code/score.py")
     script["init"]()
     results = script["run"](["texts/a.txt", "texts/b.txt"])
     rows = "".join(f"{result['file']},{result['mood']}\n" for result in results)
-    assert f"```\nfile,mood\n{rows}```\n" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"moods.csv\nfile,mood\n{rows}" in (ROOT / "README.md").read_text(encoding="utf-8")
     with pytest.raises(UnicodeDecodeError):
         script["run"](["texts/c.txt"])

@@ -220,6 +220,24 @@ def test_executor__needs_no_other_library() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_listing_location__needs_no_arrow() -> None:
+    code = "from sparkscore.listing.location import find_local_path; print(find_local_path('/a'))"
+    done = run_without({"pyarrow"}, code)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "/a\n", "")
+
+
+@pytest.mark.parametrize(
+    "module", ["batch_deployments", "batch_endpoints", "data", "datastores", "jobs", "models"]
+)
+def test_workspace_managers__need_no_arrow_to_be_made(module: str, tmp_path: Path) -> None:
+    code = (
+        "from sparkscore.control.workspace import Workspace\n"
+        f"Workspace.open({str(tmp_path)!r}, environment={{'HOME': {str(tmp_path)!r}}}).{module}\n"
+    )
+    done = run_without({"pyarrow", "mlflow"}, code)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_cli_help__is_quick_and_needs_no_engine() -> None:
     code = "from sparkscore.cli.main import main; sys.argv[1:] = ['--help']; sys.exit(main())"
     before = resource.getrusage(resource.RUSAGE_CHILDREN)

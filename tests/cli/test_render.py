@@ -119,14 +119,26 @@ def test_plain_progress__a_line_every_five_seconds_and_for_changes() -> None:
     now = [0.0]
     progress = PlainProgress(Console(file=text, width=20), clock=lambda: now[0])
     with progress:
-        for second, status in [(0, "Starting"), (1, "Running"), (2, "Running"), (7, "Running")]:
+        for second, status, rows in MOMENTS:
             now[0] = second
-            progress.report(dataclasses.replace(STATUS, status=status))
-    assert [line.partition(":")[0] for line in text.getvalue().splitlines()] == [
-        "Starting",
-        "Running",
-        "Running",
+            progress.report(dataclasses.replace(STATUS, status=status, mini_batches_done=rows))
+    assert [line.partition(" mini")[0] for line in text.getvalue().splitlines()] == [
+        "Starting: 0/1,200",
+        "Running: 0/1,200",
+        "Running: 9/1,200",
+        "Running: 9/1,200",
     ]
+
+
+MOMENTS = [
+    (0, "Starting", 0),
+    (1, "Running", 0),
+    (2, "Running", 5),
+    (7, "Running", 9),
+    (30, "Running", 9),
+    (70, "Running", 9),
+]
+"""Seconds, status and mini-batches done: news too soon and the same again are not said."""
 
 
 def test_plain_progress__does_not_read_markup() -> None:

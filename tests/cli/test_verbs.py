@@ -216,6 +216,40 @@ def test_assets__of_each_kind(run: Run, run_cli: RunCli, place: Path) -> None:
     assert (answer.exit_code, answer.out) == (5, "")
 
 
+def test_delete__name_whose_versions_are_all_archived(
+    run: Run, run_cli: RunCli, place: Path
+) -> None:
+    run("data create --name more --type uri_folder --path in")
+    run("environment create -n env --conda-file conda.yml --image python:3.11")
+    run("model create -n old --type custom_model --path model")
+    for kind, name in (("data", "more"), ("environment", "env"), ("model", "old")):
+        run(f"{kind} archive -n {name}")
+        run(f"{kind} delete -n {name} --yes")
+        answer = run_cli(kind, "delete", "-n", name, "--yes")
+        assert (answer.exit_code, answer.out) == (5, "")
+        assert answer.err.startswith(f"sparkscore: {kind.upper()}_NOT_FOUND: ")
+
+
+@pytest.mark.parametrize(
+    ("kind", "built_in"), [("datastore", "workspaceblobstore"), ("compute", "local")]
+)
+def test_archive__datastore_and_compute(
+    run: Run, run_cli: RunCli, place: Path, kind: str, built_in: str
+) -> None:
+    extra = " --set path=in" if kind == "datastore" else ""
+    run(f"{kind} create -n old --type local{extra}")
+    names = f"{kind} list --query [].name -o tsv"
+    assert run(f"{kind} archive -n old") == ""
+    assert "old" not in run(names).splitlines()
+    assert run(f"{names} --archived-only") == "old"
+    assert {"old", built_in} <= set(run(f"{names} --include-archived").splitlines())
+    assert run(f"{kind} show -n old --query is_archived") == "true"
+    run(f"{kind} restore -n old")
+    assert "old" in run(names).splitlines()
+    answer = run_cli(kind, "archive", "-n", built_in)
+    assert answer.err.startswith(f"sparkscore: {kind.upper()}_BUILT_IN: ")
+
+
 def test_data__label_that_is_unknown(run_cli: RunCli, place: Path) -> None:
     answer = run_cli("data", "show", "-n", "texts", "--label", "newest")
     assert answer.exit_code == 5
@@ -242,7 +276,8 @@ def test_configure__defaults(run: Run, run_cli: RunCli, user_folder: Path) -> No
     assert answer.err.startswith("sparkscore: UNKNOWN_OUTPUT_FORMAT: ")
     assert run_cli("configure", "--defaults", "group").exit_code == 2
     (user_folder / "config.toml").write_text('[defaults]\noutput = "xml"\n')
-    assert run_cli("compute", "list").exit_code == 2
+    assert run_cli("compute", "create", "-n", "never").exit_code == 2
+    assert "never" not in run("compute list -o json")
 
 
 def test_account__answers_scripts(run: Run) -> None:

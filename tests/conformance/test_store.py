@@ -415,6 +415,19 @@ def test_computes__are_replaced(store: Store) -> None:
         assert read(store, lambda reader: reader.list_computes()) == [record]
 
 
+def test_datastores_and_computes__archived_ones_are_listed_if_asked(store: Store) -> None:
+    for name, is_archived in (("a", True), ("b", False)):
+        put(store, make_datastore(name, is_archived=is_archived))
+        put(store, make_compute(name, is_archived=is_archived))
+    with store.reading() as reader:
+        for list_records in (reader.list_datastores, reader.list_computes):
+            assert [record.name for record in list_records()] == ["b"]
+            assert [record.name for record in list_records(archived="only")] == ["a"]
+            assert [record.name for record in list_records(archived="include")] == ["a", "b"]
+        assert reader.get_datastore("a").is_archived
+        assert reader.get_compute("a").is_archived
+
+
 @pytest.mark.parametrize("text", ["a\0b", "caf\udce9"])
 def test_text__that_no_database_holds(text: str, store: Store) -> None:
     error = catch(store, lambda writer: writer.put_endpoint(make_endpoint(description=text)))

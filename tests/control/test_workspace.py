@@ -139,6 +139,33 @@ def test_make__folder_that_cannot_be_made(tmp_path: Path) -> None:
     assert caught.value.condition == "WORKSPACE_NOT_WRITABLE"
 
 
+@pytest.mark.parametrize("name", ["what?", "100%41"])
+def test_make__folder_that_urls_cannot_name(name: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidFieldError) as caught:
+        make_workspace_folder(tmp_path / name)
+    assert caught.value.condition == "INVALID_WORKSPACE_FOLDER"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_open__name_that_is_too_long(environment: dict[str, str]) -> None:
+    with pytest.raises(OutputNotWritableError) as caught:
+        Workspace.open("a" * 300, environment=environment)
+    assert caught.value.condition == "WORKSPACE_NOT_WRITABLE"
+
+
+def test_user_config__that_is_none(tmp_path: Path) -> None:
+    environment = {"SPARKSCORE_CONFIG_DIR": str(tmp_path)}
+    file = tmp_path / "config.toml"
+    file.write_text("defaults = 'a'\n")
+    with pytest.raises(MalformedDocumentError) as caught:
+        read_user_config(environment)
+    assert caught.value.attributes["key"] == "defaults"
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(MalformedDocumentError):
+        read_user_config(environment)
+
+
 def test_make__several_processes_at_once(tmp_path: Path) -> None:
     with multiprocessing.get_context("spawn").Pool(4) as pool:
         made = pool.map(make_workspace_folder, [tmp_path / "ws"] * 16)

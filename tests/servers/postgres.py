@@ -16,9 +16,10 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -43,13 +44,14 @@ class PostgresMissingError(Exception):
     """No PostgreSQL on this machine, or no user to run it as."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class PostgresServer:
     """A running server; its superuser is ``tester``."""
 
     port: int
     password: str = field(repr=False)
     process: subprocess.Popen[bytes]
+    restart: Callable[[], subprocess.Popen[bytes]] = field(repr=False)
     _numbers: Iterator[int] = field(default_factory=count)
 
     def url(self, database: str) -> str:
@@ -64,6 +66,15 @@ class PostgresServer:
         with self.connect() as connection:
             connection.execute(f"CREATE DATABASE {name}".encode())
         return self.url(name)
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Nobody answers meanwhile; the server comes back with its data."""
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(timeout=30)
+        yield
+        self.process = self.restart()
+        assert _answers(self)
 
     def drop_database(self, url: str) -> None:
         """Remove a database of ``create_database``, whoever is still connected."""
@@ -148,8 +159,9 @@ def _start(
 ) -> PostgresServer:
     for _ in range(_START_ATTEMPTS):
         port = _find_free_port()
-        process = _start_process(programs, folder, user=user, port=port)
-        server = PostgresServer(port=port, password=password, process=process)
+        start = partial(_start_process, programs, folder, user=user, port=port)
+        process = start()
+        server = PostgresServer(port=port, password=password, process=process, restart=start)
         if _answers(server):
             return server
         _stop(process)

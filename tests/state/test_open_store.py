@@ -73,6 +73,27 @@ def test_sqlite__is_set_up_for_several_processes(tmp_path: Path) -> None:
         assert ask("PRAGMA busy_timeout").scalar() == 60_000
 
 
+def test_sqlite__opened_twice_in_a_process_keeps_the_log(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/store.db"
+    code = (
+        "import sys\n"
+        "from sparkscore.state import open_store\n"
+        "from tests.state.records import make_endpoint\n"
+        "with open_store(sys.argv[1]) as store, store.writing() as writer:\n"
+        "    writer.put_endpoint(make_endpoint(sys.argv[2]))\n"
+    )
+    with open_store(url) as store, open_store(url):
+        # The other process takes itself for the last one if the locks of this one are gone.
+        run_python(code, url, "before")
+        assert (tmp_path / "store.db-wal").exists()
+        with store.writing() as writer:
+            writer.put_endpoint(make_endpoint("here"))
+        run_python(code, url, "after")
+        with store.reading() as reader:
+            names = [record.name for record in reader.list_endpoints()]
+    assert names == ["after", "before", "here"]
+
+
 def test_sqlite__relative_path_is_of_the_folder_it_was_opened_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -81,6 +81,30 @@ def test_spark_submit__command(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("stops", "first"), [("0", "/spark/bin/spark-submit"), ("1", sys.executable)]
+)
+def test_spark_submit__detached_goes_on_without_us(tmp_path: Path, stops: str, first: str) -> None:
+    recorder = Recorder()
+    compiled = spark_submit.SparkSubmitTarget().compile(make_application("spark://host:7077"))
+    environment = {"SPARK_HOME": "/spark", "SPARKSCORE_STOP_WITH_PARENT": stops}
+    log_file = tmp_path / "log"
+    submit_to_cluster(
+        compiled, environment=environment, log_file=log_file, start=recorder
+    ).process.wait()
+    assert recorder.arguments[0] == first
+
+
+@pytest.mark.parametrize(("is_detached", "stops"), [(True, "0"), (False, "1")])
+def test_make_driver_environment__detached(tmp_path: Path, is_detached: bool, stops: str) -> None:
+    given = {
+        "JAVA_HOME": str(write_java(tmp_path / "java")),
+        "SPARKSCORE_STOP_WITH_PARENT": "1",
+    }
+    made = make_driver_environment(given, worker_python=sys.executable, is_detached=is_detached)
+    assert made["SPARKSCORE_STOP_WITH_PARENT"] == stops
+
+
 def test_spark_submit__script_quotes_settings(tmp_path: Path) -> None:
     compiled = spark_submit.SparkSubmitTarget().compile(make_application("spark://host:7077"))
     script = tmp_path / "submit.sh"

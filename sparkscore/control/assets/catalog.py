@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from sparkscore.errors import AlreadyExistsError, NotFoundError
-from sparkscore.state.names import find_closest_name
+from sparkscore.spec.nearest import find_closest
 from sparkscore.state.records import AssetKind, AssetRecord
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def asset_not_found(
         closest: str | None = known[0]
         problem = f"there is no version {version!r} of {kind} {name!r}; the newest is {closest!r}"
     else:
-        closest = find_closest_name(name, names)
+        closest = find_closest(name, names)
         hint = f"did you mean {closest!r}?" if closest else f"see: sparkscore {kind} list"
         problem = f"there is no {kind} {name!r}; {hint}"
     return NotFoundError(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sparkscore.control.workspace import Workspace
     from sparkscore.state.records import AssetRecord
 
-_FOLDER = "code"
+_FOLDER = "code-assets"
 _VERSION = "1"
 
 
@@ -28,7 +28,7 @@ class CodeAssets:
         self._catalog = Catalog(workspace, "code")
 
     def register(self, folder: Path) -> CodeAsset:
-        """Copy a folder's code, hidden names left out, below ``<workspace>/code/<digest>``.
+        """Copy a folder's code, hidden names left out, below ``<workspace>/code-assets/<digest>``.
 
         Equal content is kept once. The copy appears whole or not at all.
         """

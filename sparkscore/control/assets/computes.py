@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import builtins
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sparkscore.control.assets.catalog import Archived
 from sparkscore.control.assets.entities import Compute
 from sparkscore.control.listing_table import Table
 from sparkscore.errors import InvalidFieldError, NotFoundError, StateError, UnknownTargetError
 from sparkscore.spec import ComputeSpec, load_document, parse_compute
-from sparkscore.state.names import find_closest_name
+from sparkscore.spec.nearest import find_closest
 from sparkscore.state.records import ComputeRecord
 from sparkscore.targets.registry import get_compute
 
@@ -93,7 +93,7 @@ class Computes:
         overrides: Sequence[str] = (),
         **others: object,
     ) -> Compute:
-        """Make a compute, or replace the one of that name.
+        """Make a compute, or replace the one of that name; an archived one stays archived.
 
         ``source`` is a YAML file or its content; the rest are keys laid over it. Raises SpecError,
         or StateError (COMPUTE_BUILT_IN) for ``local``.
@@ -114,33 +114,43 @@ class Computes:
             record = ComputeRecord(
                 name=spec.name,
                 document=spec.to_document(),
+                is_archived=found is not None and found.is_archived,
                 created_at=now if found is None else found.created_at,
                 updated_at=now,
             )
             return _read(writer.put_compute(record))
 
     def get(self, name: str) -> Compute:
-        """The compute of this name; raises NotFoundError (COMPUTE_NOT_FOUND)."""
+        """The compute of this name, archived or not; raises NotFoundError (COMPUTE_NOT_FOUND)."""
         if name == LOCAL:
             return _LOCAL_COMPUTE
         with self._workspace.store.reading() as reader:
-            found = reader.find_compute(name)
-            if found is None:
-                raise _not_found(name, reader)
-            return _read(found)
+            return _read(_get_record(name, reader))
 
-    def list(self) -> Table[Compute]:
-        """All computes by name."""
+    def list(self, *, archived: Archived = "exclude") -> Table[Compute]:
+        """Computes by name."""
         with self._workspace.store.reading() as reader:
-            found = [_LOCAL_COMPUTE, *map(_read, reader.list_computes())]
+            found = [_read(record) for record in reader.list_computes(archived=archived)]
+        if archived != "only":
+            found.append(_LOCAL_COMPUTE)
         return Table(sorted(found, key=lambda compute: compute.name))
+
+    def archive(self, name: str) -> None:
+        """Hide a compute from lists; deployments go on using it.
+
+        Raises StateError (COMPUTE_BUILT_IN).
+        """
+        self._set_archived(name, is_archived=True)
+
+    def restore(self, name: str) -> None:
+        """Undo ``archive``."""
+        self._set_archived(name, is_archived=False)
 
     def delete(self, name: str) -> None:
         """Delete a compute; jobs that run on it go on."""
         _refuse_built_in(name, "deleted")
         with self._workspace.store.writing() as writer:
-            if writer.find_compute(name) is None:
-                raise _not_found(name, writer)
+            _get_record(name, writer)
             writer.delete_compute(name)
 
     def resolve(self, compute: str | None, *, instance_count: int | None = None) -> ComputeTarget:
@@ -152,6 +162,12 @@ class Computes:
         target = self._resolve((compute or LOCAL).removeprefix("azureml:"))
         target.check_instance_count(instance_count)
         return target
+
+    def _set_archived(self, name: str, *, is_archived: bool) -> None:
+        _refuse_built_in(name, "archived")
+        with self._workspace.store.writing() as writer:
+            record = _get_record(name, writer)
+            writer.put_compute(replace(record, is_archived=is_archived, updated_at=time.time()))
 
     def _resolve(self, text: str) -> ComputeTarget:
         master = _find_master(text)
@@ -184,9 +200,16 @@ def _refuse_built_in(name: str, done: str) -> None:
         )
 
 
-def _not_found(name: str, reader: Reader) -> NotFoundError:
-    known: builtins.list[str] = [LOCAL, *(record.name for record in reader.list_computes())]
-    closest = find_closest_name(name, known)
+def _get_record(name: str, reader: Reader) -> ComputeRecord:
+    found = reader.find_compute(name)
+    if found is None:
+        raise _not_found(name, reader.list_computes(archived="include"))
+    return found
+
+
+def _not_found(name: str, records: Sequence[ComputeRecord]) -> NotFoundError:
+    known = [LOCAL, *(record.name for record in records)]
+    closest = find_closest(name, known)
     hint = f"did you mean {closest!r}?" if closest else f"there are: {', '.join(known)}"
     return NotFoundError(
         f"there is no compute {name!r}; {hint}; or make it: sparkscore compute create",
@@ -207,5 +230,6 @@ def _read(record: ComputeRecord) -> Compute:
         shared_paths=document.get("shared_paths", True),
         spark_conf=document.get("spark_conf", {}),
         document=document,
+        is_archived=record.is_archived,
         created_at=record.created_at,
     )

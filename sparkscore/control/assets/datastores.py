@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sparkscore.control.assets.catalog import Archived
 from sparkscore.control.assets.entities import Datastore
 from sparkscore.control.assets.resolve import ResolvedUri
 from sparkscore.control.listing_table import Table
 from sparkscore.control.workspace_config import DEFAULT_DATASTORE, WorkspaceConfig
 from sparkscore.errors import InvalidFieldError, NotFoundError, StateError
 from sparkscore.spec import DatastoreSpec, load_document
-from sparkscore.state.names import find_closest_name
+from sparkscore.spec.nearest import find_closest
 from sparkscore.state.records import DatastoreRecord
 from sparkscore.storage import is_uri, join_uri
 
@@ -38,7 +40,7 @@ class Datastores:
         overrides: Sequence[str] = (),
         **others: object,
     ) -> Datastore:
-        """Make a datastore, or replace the one of that name.
+        """Make a datastore, or replace the one of that name; an archived one stays archived.
 
         ``source`` is a YAML file or its content; the rest are keys laid over it. Credentials are
         refused. Raises SpecError, or StateError (DATASTORE_BUILT_IN) for ``workspaceblobstore``.
@@ -56,30 +58,44 @@ class Datastores:
                 name=loaded.spec.name,
                 document=document,
                 is_default=found is not None and found.is_default,
+                is_archived=found is not None and found.is_archived,
                 created_at=now if found is None else found.created_at,
                 updated_at=now,
             )
             return _read(writer.put_datastore(record))
 
     def get(self, name: str) -> Datastore:
-        """The datastore of this name; raises NotFoundError (DATASTORE_NOT_FOUND)."""
+        """The datastore of this name, archived or not.
+
+        Raises NotFoundError (DATASTORE_NOT_FOUND).
+        """
         if name == DEFAULT_DATASTORE:
             return self.get_default()
         with self._workspace.store.reading() as reader:
-            found = reader.find_datastore(name)
-            if found is None:
-                raise _not_found(name, reader)
-            return _read(found)
+            return _read(_get_record(name, reader))
 
     def get_default(self) -> Datastore:
         """``workspaceblobstore``, where uploads and results go if nothing else is said."""
         return _read_default(self._workspace.config)
 
-    def list(self) -> Table[Datastore]:
-        """All datastores by name."""
+    def list(self, *, archived: Archived = "exclude") -> Table[Datastore]:
+        """Datastores by name."""
         with self._workspace.store.reading() as reader:
-            found = [self.get_default(), *map(_read, reader.list_datastores())]
+            found = [_read(record) for record in reader.list_datastores(archived=archived)]
+        if archived != "only":
+            found.append(self.get_default())
         return Table(sorted(found, key=lambda datastore: datastore.name))
+
+    def archive(self, name: str) -> None:
+        """Hide a datastore from lists; what refers to it goes on working.
+
+        Raises StateError (DATASTORE_BUILT_IN).
+        """
+        self._set_archived(name, is_archived=True)
+
+    def restore(self, name: str) -> None:
+        """Undo ``archive``."""
+        self._set_archived(name, is_archived=False)
 
     def delete(self, name: str) -> None:
         """Forget a datastore; what lies there stays.
@@ -88,8 +104,7 @@ class Datastores:
         """
         _refuse_built_in(name)
         with self._workspace.store.writing() as writer:
-            if writer.find_datastore(name) is None:
-                raise _not_found(name, writer)
+            _get_record(name, writer)
             _check_unused(name, writer)
             writer.delete_datastore(name)
 
@@ -108,6 +123,12 @@ class Datastores:
         datastore = self.get(place.datastore)
         below = place.path.strip("/")
         return ResolvedUri(uri=join_uri(datastore.uri, below), options=datastore.options)
+
+    def _set_archived(self, name: str, *, is_archived: bool) -> None:
+        _refuse_built_in(name)
+        with self._workspace.store.writing() as writer:
+            record = _get_record(name, writer)
+            writer.put_datastore(replace(record, is_archived=is_archived, updated_at=time.time()))
 
 
 def _read_default(config: WorkspaceConfig) -> Datastore:
@@ -138,6 +159,7 @@ def _read(record: DatastoreRecord) -> Datastore:
         options=spec.options,
         document=record.document,
         is_default=record.is_default,
+        is_archived=record.is_archived,
         created_at=record.created_at,
     )
 
@@ -145,8 +167,8 @@ def _read(record: DatastoreRecord) -> Datastore:
 def _refuse_built_in(name: str) -> None:
     if name == DEFAULT_DATASTORE:
         raise StateError(
-            f"datastore {name} is the workspace's own: it cannot be replaced or deleted; where it "
-            "is stands in sparkscore.toml under [datastore]",
+            f"datastore {name} is the workspace's own: it cannot be replaced, archived or deleted; "
+            "where it is stands in sparkscore.toml under [datastore]",
             condition="DATASTORE_BUILT_IN",
             name=name,
         )
@@ -165,9 +187,16 @@ def _check_unused(name: str, reader: Reader) -> None:
             )
 
 
-def _not_found(name: str, reader: Reader) -> NotFoundError:
-    known = [DEFAULT_DATASTORE, *(record.name for record in reader.list_datastores())]
-    closest = find_closest_name(name, known)
+def _get_record(name: str, reader: Reader) -> DatastoreRecord:
+    found = reader.find_datastore(name)
+    if found is None:
+        raise _not_found(name, reader.list_datastores(archived="include"))
+    return found
+
+
+def _not_found(name: str, records: Sequence[DatastoreRecord]) -> NotFoundError:
+    known = [DEFAULT_DATASTORE, *(record.name for record in records)]
+    closest = find_closest(name, known)
     hint = f"did you mean {closest!r}?" if closest else f"there are: {', '.join(known)}"
     return NotFoundError(
         f"there is no datastore {name!r}; {hint}",

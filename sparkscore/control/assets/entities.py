@@ -186,6 +186,7 @@ class Datastore:
     document: dict[str, Any] = field(default_factory=dict)
     is_default: bool = False
     is_built_in: bool = False
+    is_archived: bool = False
     created_at: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -202,6 +203,7 @@ class Datastore:
                 "properties": document.get("properties", {}),
                 "is_default": self.is_default or None,
                 "id": f"azureml:{self.name}",
+                "is_archived": self.is_archived or None,
                 "creation_context": _creation_context(self.created_at),
             }
         )
@@ -224,6 +226,7 @@ class Compute:
     spark_conf: dict[str, str] = field(default_factory=dict)
     document: dict[str, Any] = field(default_factory=dict)
     is_built_in: bool = False
+    is_archived: bool = False
     created_at: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -248,6 +251,7 @@ class Compute:
                 "tags": self.document.get("tags", {}),
                 "properties": self.document.get("properties", {}),
                 "id": f"azureml:{self.name}",
+                "is_archived": self.is_archived or None,
                 "creation_context": _creation_context(self.created_at),
             }
         )

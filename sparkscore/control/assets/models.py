@@ -210,7 +210,7 @@ class Models:
         self._set_archived(name, version, "false")
 
     def delete(self, name: str, version: str | None = None) -> None:
-        """Delete one version, or all; ``mlflow gc`` frees the space of their runs."""
+        """Delete one version, or all; the files stay in MLflow's artifact store."""
         chosen = self._choose(name, version)
         with self.mlflow.writing() as client:
             for one in chosen:

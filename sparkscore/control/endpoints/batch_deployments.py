@@ -72,8 +72,8 @@ class BatchDeployments:
         *,
         source: Source = None,
         overrides: Sequence[str] = (),
-        additions: Sequence[str] = (),
-        removals: Sequence[str] = (),
+        additions: Sequence[Sequence[str] | str] = (),
+        removals: Sequence[Sequence[str] | str] = (),
         force_string: bool = False,
         skip_script_validation: bool = False,
     ) -> Deployment:

@@ -55,8 +55,8 @@ class BatchEndpoints:
         *,
         source: Source = None,
         overrides: Sequence[str] = (),
-        additions: Sequence[str] = (),
-        removals: Sequence[str] = (),
+        additions: Sequence[Sequence[str] | str] = (),
+        removals: Sequence[Sequence[str] | str] = (),
         defaults: Sequence[str] = (),
         force_string: bool = False,
     ) -> Endpoint:

@@ -21,7 +21,7 @@ from sparkscore.control.one_shot import check_place
 from sparkscore.errors import InvalidFieldError, NotFoundError, PlanError
 from sparkscore.listing.location import find_local_path
 from sparkscore.messages.launch import InputMessage, MirrorMessage
-from sparkscore.spec import LoadedDeployment, load_deployment
+from sparkscore.spec import LoadedDeployment, load_deployment, parse_output
 from sparkscore.state.job_status import NOT_STARTED
 from sparkscore.state.records import DeploymentRecord, EndpointRecord, JobRecord
 from sparkscore.targets.base import Target
@@ -135,7 +135,8 @@ def _no_default(endpoint_name: str, known: list[str]) -> NotFoundError:
         f"choose one of {', '.join(known)} with --deployment-name, or make it the default with: "
         f"sparkscore batch-endpoint update -n {endpoint_name} --defaults deployment_name=NAME"
         if known
-        else f"create one: sparkscore batch-deployment create -e {endpoint_name} -f FILE"
+        else f"create one: sparkscore batch-deployment create -e {endpoint_name} -f FILE "
+        "--set-default"
     )
     return NotFoundError(
         f"No valid deployments to route to: endpoint {endpoint_name} has no default deployment; "
@@ -208,6 +209,7 @@ def _resolve_input(
         only=request.input_only,
         sees_local_paths=compute.shared_paths,
         base=Path.cwd(),
+        on_progress=workspace.on_upload,
     )
 
 
@@ -253,6 +255,7 @@ def _resolve_output(workspace: Workspace, text: str) -> tuple[str, dict[str, str
     """The output folder and the options of its store."""
     from sparkscore.control.assets.resolve import resolve_uri
 
+    parse_output(text)
     found = resolve_uri(workspace, text, base=Path.cwd())
     return found.uri, dict(found.options)
 

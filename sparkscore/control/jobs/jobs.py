@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
 DEFAULT_MAX_RESULTS = 50
 DEFAULT_PRUNE_DAYS = 30.0
 _PAGE = 200
+_DAY_SECONDS = 86_400.0
 
 
 class Jobs:
@@ -78,7 +78,7 @@ class Jobs:
             archived=archived,
             experiment=experiment_name,
         )
-        size = _PAGE if limit is None or status is not None else limit
+        size = _PAGE if limit is None or status is not None else min(limit, _PAGE)
         for record in self._iter_records(wanted, before_sequence, page_size=size):
             job = self._look(record)
             if status is None or job.status == status:
@@ -222,7 +222,7 @@ class Jobs:
         return prune_jobs(
             self._workspace,
             self.list(status=status, all_results=True, archived="include"),
-            older_than_seconds=timedelta(days=older_than_days).total_seconds(),
+            older_than_seconds=older_than_days * _DAY_SECONDS,
             dry_run=dry_run,
         )
 

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sparkscore.control.jobs.look import change_job, get_launch_path, look_at, refresh_job
 from sparkscore.control.jobs.processes import find_identity, get_own_identity, is_alive
@@ -47,7 +47,12 @@ from sparkscore.targets.registry import get_compute
 POLL_SECONDS = 0.5
 HEARTBEAT_SECONDS = 5.0
 STORE_PATIENCE_SECONDS = 600.0
-"""How long the end of a job is tried to be stored while the store cannot be reached."""
+RETRY_SECONDS = 1.0
+"""How long, and how often, a job that waits, starts or has ended tries to reach the store."""
+
+_PASSING = ("STORE_BUSY", "STORE_NOT_WRITABLE", "STORE_UNREACHABLE")
+
+Result = TypeVar("Result")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -57,14 +62,26 @@ def main(arguments: list[str] | None = None) -> int:
         say("usage: launcher WORKSPACE_FOLDER JOB")
         return 2
     workspace = Workspace.open(Path(given[0]))
-    return Launcher(
-        workspace.store, given[1], max_running_jobs=workspace.config.max_running_jobs
-    ).run()
+    store = patiently(lambda: workspace.store)
+    return Launcher(store, given[1], max_running_jobs=workspace.config.max_running_jobs).run()
 
 
 def say(text: str) -> None:
     """A line of launcher.log."""
     print(f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S}Z {text}", flush=True)
+
+
+def patiently(action: Callable[[], Result]) -> Result:
+    """What the action gives, once the store is there; raises StateError if it stays away."""
+    deadline = time.monotonic() + STORE_PATIENCE_SECONDS
+    while True:
+        try:
+            return action()
+        except StateError as error:
+            if error.condition not in _PASSING or time.monotonic() > deadline:
+                raise
+            say(f"{error.condition}: {error.message}; tries again")
+            time.sleep(RETRY_SECONDS)
 
 
 class Launcher:
@@ -76,10 +93,11 @@ class Launcher:
         self._cancellation = Cancellation()
         self._polled_at = self._heartbeat_at = time.monotonic()
         self._complaint = ""
+        self._ahead = -1
 
     def run(self) -> int:
         """Launch the job if nobody else does; returns the exit code."""
-        record = claim_job(self._store, self._name, get_own_identity())
+        record = patiently(lambda: claim_job(self._store, self._name, get_own_identity()))
         if record is None:
             say(f"job {self._name} has ended or has another launcher: nothing to do")
             return 0
@@ -119,22 +137,26 @@ class Launcher:
 
     def _wait_for_turn(self) -> bool:
         """Block until the job may start and is Starting; False if it has ended meanwhile."""
-        said = -1
-        while True:
-            with self._store.reading() as reader:
-                record = reader.get_job(self._name)
-                ahead, forgotten = self._look_ahead(record, reader)
-            if ahead == 0 and self._take_turn():
-                return True
-            if is_terminal(record.status):
-                return False
-            if ahead != said:
-                said = ahead
-                say(f"waits for {ahead} jobs" if ahead else "its turn has come")
-            for other in forgotten:
-                refresh_job(self._store, other)
-            self._beat_while_waiting()
+        while (has_turn := patiently(self._ask_for_turn)) is None:
             time.sleep(POLL_SECONDS)
+        return has_turn
+
+    def _ask_for_turn(self) -> bool | None:
+        """Whether the job is Starting now; None while others come first."""
+        with self._store.reading() as reader:
+            record = reader.get_job(self._name)
+            ahead, forgotten = self._look_ahead(record, reader)
+        if ahead == 0 and self._take_turn():
+            return True
+        if is_terminal(record.status):
+            return False
+        if ahead != self._ahead:
+            self._ahead = ahead
+            say(f"waits for {ahead} jobs" if ahead else "its turn has come")
+        for other in forgotten:
+            refresh_job(self._store, other)
+        self._beat_while_waiting()
+        return None
 
     def _look_ahead(self, record: JobRecord, reader: Reader) -> tuple[int, list[JobRecord]]:
         now = time.time()
@@ -170,8 +192,12 @@ class Launcher:
 
     def _record_driver(self, run: TargetRun) -> None:
         driver = None if run.process_id is None else find_identity(run.process_id)
+
+        def change(job: JobRecord) -> JobRecord:
+            return dataclasses.replace(job, driver=driver)
+
         try:
-            change_job(self._store, self._name, lambda job: dataclasses.replace(job, driver=driver))
+            patiently(partial(change_job, self._store, self._name, change))
         except SparkscoreError:
             run.kill()
             raise
@@ -205,18 +231,9 @@ class Launcher:
         change_job(self._store, self._name, lambda job: note_heartbeat(reconcile(job, seen), seen))
 
     def _store_end(self, end: Callable[..., JobRecord]) -> None:
-        deadline = time.monotonic() + STORE_PATIENCE_SECONDS
-        while True:
-            try:
-                ended = change_job(self._store, self._name, partial(_end_once, end=end))
-            except StateError as error:
-                if time.monotonic() > deadline:
-                    raise
-                say(f"{error.condition}: {error.message}; tries again")
-                time.sleep(HEARTBEAT_SECONDS)
-            else:
-                say(f"ended: {ended.status}")
-                return
+        change = partial(_end_once, end=end)
+        ended = patiently(lambda: change_job(self._store, self._name, change))
+        say(f"ended: {ended.status}")
 
 
 def start_driver(record: JobRecord) -> TargetRun:

@@ -144,7 +144,7 @@ def test_invoke__flag(run: Run, endpoint: str, place: Path, item: str) -> None:
 
 def test_invoke__csv_in_the_form_of_the_reference(run: Run, endpoint: str) -> None:
     invoke = f"batch-endpoint invoke -n {endpoint} --input in --query name -o tsv --set"
-    job = run(invoke, "output_header=false", 'output_separator=" "')
+    job = run(invoke, "output_header=false", "output_separator= ")
     query = "deployment.settings.[output_header, output_separator]"
     assert json.loads(run(f"job show -n {job} --query", query)) == [False, " "]
 

@@ -187,9 +187,18 @@ def test_code__equal_content_is_kept_once(workspace: Workspace, tmp_path: Path) 
     assert second.reference != first.reference
     assert (first.path / "score.py").read_text() == "one"
     assert workspace.code.resolve(first.reference) == first
-    kept = sorted(os.listdir(workspace.folder / "code"))
+    kept = sorted(os.listdir(workspace.folder / "code-assets"))
     assert kept == sorted([first.path.name, second.path.name])
     assert sorted(os.listdir(first.path)) == ["lib", "score.py"]
+
+
+def test_code__folder_named_code_in_the_workspace_stays_as_it_is(workspace: Workspace) -> None:
+    code = workspace.folder / "code"
+    code.mkdir()
+    (code / "score.py").write_text("one")
+    first = workspace.code.register(code)
+    assert workspace.code.register(code) == first
+    assert os.listdir(code) == os.listdir(first.path) == ["score.py"]
 
 
 def test_code__missing_folder(workspace: Workspace, tmp_path: Path) -> None:

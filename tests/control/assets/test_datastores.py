@@ -21,7 +21,7 @@ def test_default_datastore__is_a_folder_from_the_start(workspace: Workspace) -> 
     assert [store.name for store in workspace.datastores.list()] == ["workspaceblobstore"]
 
 
-def test_default_datastore__cannot_be_replaced_or_deleted(
+def test_default_datastore__cannot_be_replaced_archived_or_deleted(
     workspace: Workspace, tmp_path: Path
 ) -> None:
     for action in (
@@ -29,6 +29,8 @@ def test_default_datastore__cannot_be_replaced_or_deleted(
             name="workspaceblobstore", type="local", path=str(tmp_path)
         ),
         lambda: workspace.datastores.delete("workspaceblobstore"),
+        lambda: workspace.datastores.archive("workspaceblobstore"),
+        lambda: workspace.datastores.restore("workspaceblobstore"),
     ):
         with pytest.raises(StateError) as caught:
             action()
@@ -100,6 +102,39 @@ def test_datastore__in_use_is_not_deleted(workspace: Workspace, tmp_path: Path) 
         workspace.datastores.get("lake")
 
 
+def test_datastore__archived_is_hidden_and_goes_on_resolving(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    datastores = workspace.datastores
+    datastores.create(name="lake", type="local", path=str(tmp_path))
+    datastores.archive("lake")
+    assert [one.name for one in datastores.list()] == ["workspaceblobstore"]
+    assert [one.name for one in datastores.list(archived="only")] == ["lake"]
+    assert len(datastores.list(archived="include")) == 2
+    assert datastores.resolve(DatastorePath("lake", "x")).uri == str(tmp_path / "x")
+    shown = datastores.get("lake").to_dict()
+    assert shown["is_archived"]
+    assert datastores.create(shown).is_archived
+    with pytest.raises(NotFoundError) as caught:
+        datastores.get("lakes")
+    assert caught.value.attributes["closest"] == "lake"
+    datastores.restore("lake")
+    assert "lake" in [one.name for one in datastores.list()]
+    assert "is_archived" not in datastores.get("lake").to_dict()
+
+
+@pytest.mark.parametrize("verb", ["archive", "restore"])
+def test_archive__unknown_names_the_closest(workspace: Workspace, verb: str) -> None:
+    workspace.computes.create(name="cluster", type="local")
+    with pytest.raises(NotFoundError) as caught:
+        getattr(workspace.computes, verb)("clustr")
+    assert caught.value.condition == "COMPUTE_NOT_FOUND"
+    assert caught.value.attributes["closest"] == "cluster"
+    with pytest.raises(NotFoundError) as caught:
+        getattr(workspace.datastores, verb)("workspaceblobstor")
+    assert caught.value.condition == "DATASTORE_NOT_FOUND"
+
+
 def test_datastore__unknown_names_the_closest(workspace: Workspace) -> None:
     with pytest.raises(NotFoundError) as caught:
         workspace.datastores.resolve(DatastorePath("workspaceblobstor", "a"))
@@ -135,9 +170,11 @@ def test_compute__local_is_always_there(workspace: Workspace) -> None:
     for text in (None, "local", "azureml:local"):
         target = workspace.computes.resolve(text)
         assert (target.name, target.master, target.shared_paths) == ("local", None, True)
-    with pytest.raises(StateError) as caught:
-        workspace.computes.delete("local")
-    assert caught.value.condition == "COMPUTE_BUILT_IN"
+    computes = workspace.computes
+    for action in (computes.delete, computes.archive, computes.restore):
+        with pytest.raises(StateError) as caught:
+            action("local")
+        assert caught.value.condition == "COMPUTE_BUILT_IN"
 
 
 def test_compute__amlcompute_is_read_as_local_with_bounds(workspace: Workspace) -> None:
@@ -187,3 +224,19 @@ def test_compute__spark_cluster(workspace: Workspace) -> None:
     with pytest.raises(NotFoundError) as caught:
         workspace.computes.resolve("azureml:cluster")
     assert caught.value.condition == "COMPUTE_NOT_FOUND"
+
+
+def test_compute__archived_is_hidden_and_goes_on_resolving(workspace: Workspace) -> None:
+    computes = workspace.computes
+    computes.create(name="big", type="local", max_instances=3)
+    computes.archive("big")
+    assert [one.name for one in computes.list()] == ["local"]
+    assert [one.name for one in computes.list(archived="only")] == ["big"]
+    assert [one.name for one in computes.list(archived="include")] == ["big", "local"]
+    assert computes.resolve("azureml:big", instance_count=3).max_instances == 3
+    shown = computes.get("big").to_dict()
+    assert shown["is_archived"]
+    assert computes.create(shown).is_archived
+    computes.restore("big")
+    assert [one.name for one in computes.list()] == ["big", "local"]
+    assert "is_archived" not in computes.get("big").to_dict()

@@ -26,6 +26,8 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / "in" / f"{number}.txt").write_text(str(number))
     workspace = Workspace.open(folder / "ws")
     workspace.models.create(name="weights", version="1", path=str(folder / "model"))
+    # Twenty processes that each import MLflow would be a test of this machine's patience.
+    workspace.models.get_registered_path("azureml:weights:1")
     workspace.models.create(name="weights", version="2021-10-21", path=str(folder / "code"))
     workspace.computes.create(name=COMPUTE, type="amlcompute", min_instances=0, max_instances=3)
     workspace.close()

@@ -106,7 +106,7 @@ def test_validate__registers_nothing(workspace: Workspace, place: Path) -> None:
     assert [model.name for model in workspace.models.list()] == ["weights"] * len(
         workspace.models.list()
     )
-    assert not (workspace.folder / "code").exists()
+    assert not (workspace.folder / "code-assets").exists()
 
 
 def test_create__script_is_looked_at_unless_told_otherwise(

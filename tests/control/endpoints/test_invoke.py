@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -166,17 +168,62 @@ def test_invoke__same_name_same_request_is_the_same_job(
     assert len(workspace.jobs.list()) == 1
 
 
-def test_invoke__goes_on_where_a_killed_one_stopped(workspace: Workspace) -> None:
-    make_endpoint(workspace, "mood-v1")
+def make_abandoned(workspace: Workspace) -> JobRecord:
+    """A job whose creator was killed before it had made the folder."""
     first = make(workspace, job_name="nightly")
     dead = dataclasses.replace(first.creator, start_token="boot:0:1") if first.creator else None
     with workspace.store.writing() as writer:
         writer.update_job(dataclasses.replace(first, creator=dead))
     folder = Path(first.folder)
     folder.rename(folder.with_name("killed-before-the-folder-was-there"))
+    return first
+
+
+def test_invoke__goes_on_where_a_killed_one_stopped(workspace: Workspace) -> None:
+    make_endpoint(workspace, "mood-v1")
+    first = make_abandoned(workspace)
     again = make(workspace, job_name="nightly")
     assert (again.sequence, again.creator) == (first.sequence, first.creator)
-    assert (folder / "launch.json").exists()
+    assert (Path(first.folder) / "launch.json").exists()
+
+
+def test_invoke__going_on_records_what_now_runs(workspace: Workspace) -> None:
+    make_endpoint(workspace, "mood-v1", "mood-v2")
+    make_abandoned(workspace)
+    workspace.batch_endpoints.update("mood", defaults=["deployment_name=mood-v2"])
+    again = make(workspace, job_name="nightly")
+    assert again.deployment_name == again.deployment["name"] == "mood-v2"
+
+
+def test_invoke__same_name_at_once_is_the_same_job(workspace: Workspace) -> None:
+    make_endpoint(workspace, "mood-v1")
+    barrier = threading.Barrier(4)
+
+    def make_one(_: int) -> str:
+        barrier.wait()
+        return make(workspace, job_name="nightly").name
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(make_one, range(4))) == ["nightly"] * 4
+    (job,) = workspace.jobs.list()
+    assert [path.name for path in Path(job.record.folder).parent.iterdir()] == ["nightly"]
+
+
+def test_invoke__folder_that_cannot_be_made_leaves_no_job(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_endpoint(workspace, "mood-v1")
+
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("sparkscore.control.job_folder.os.rename", refuse)
+        with pytest.raises(SparkscoreError) as caught:
+            make(workspace, job_name="nightly")
+    assert caught.value.condition == "JOB_FOLDER_NOT_WRITABLE"
+    assert workspace.jobs.list() == []
+    assert make(workspace, job_name="nightly").name == "nightly"
 
 
 def test_invoke__job_keeps_the_deployment_that_it_ran(workspace: Workspace, place: Path) -> None:

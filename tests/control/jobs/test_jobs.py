@@ -355,6 +355,14 @@ def test_prune__never_a_job_that_goes_on(workspace: Workspace, add_ended: AddEnd
     assert workspace.jobs.prune(older_than_days=0) == []
 
 
+def test_list_and_prune__numbers_beyond_all_bounds(
+    workspace: Workspace, add_ended: AddEnded
+) -> None:
+    add_ended()
+    assert names(workspace.jobs.list(max_results=10**20)) == ["job"]
+    assert workspace.jobs.prune(older_than_days=1e300) == []
+
+
 def test_wait__time_is_up(workspace: Workspace, add_ended: AddEnded) -> None:
     own = get_own_identity()
     add_ended(status="Running", ended_at=None, summary=None, launcher=own, driver=own)

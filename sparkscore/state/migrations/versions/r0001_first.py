@@ -126,6 +126,7 @@ def _create_datastores() -> None:
         _text("name", primary_key=True),
         _text("document"),
         _flag("is_default"),
+        _flag("is_archived"),
         _double("created_at"),
         _double("updated_at"),
     )
@@ -136,6 +137,7 @@ def _create_computes() -> None:
         "sparkscore_computes",
         _text("name", primary_key=True),
         _text("document"),
+        _flag("is_archived"),
         _double("created_at"),
         _double("updated_at"),
     )
