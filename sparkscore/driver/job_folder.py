@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,10 @@ from sparkscore.messages.status import COMPLETED, EventMessage, StatusMessage, S
 from sparkscore.plan.scoring_plan import HEADER_NAME
 from sparkscore.plan.spark_application import SCRATCH_NAME
 
+_SOCKET_PREFIX = "sparkscore-sockets-"
+_MAX_SOCKET_FOLDER_BYTES = 60
+"""A socket's whole path has at most 107 bytes on Linux, and Spark's names have 42."""
+
 
 class JobFolder:
     """Paths and files below one job folder (a local path)."""
@@ -28,6 +33,7 @@ class JobFolder:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.plan = self.path / "plan"
+        self.scratch = self.path / SCRATCH_NAME
         self.staging = self.path / "staging"
         self.logs = self.path / "logs"
         self.ledger = self.path / "ledger" / "outcomes.parquet"
@@ -68,7 +74,7 @@ class JobFolder:
     def written_to(self) -> dict[str, str]:
         """The folders that a job writes to, by what they are for."""
         return {
-            "scratch": str(self.path / SCRATCH_NAME),
+            "scratch": str(self.scratch),
             "staging": str(self.staging),
             "job folder": str(self.path),
         }
@@ -128,9 +134,29 @@ class JobFolder:
         """Write ``summary.json``."""
         replace_text(self.summary, codec.to_json(summary, indent=2) + "\n")
 
+    def make_temporary_folder(self) -> Path:
+        """A folder for the JVM's temporary files, which goes with Spark's local folder."""
+        folder = self.scratch / "tmp"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def make_socket_folder(self) -> Path:
+        """A folder for Spark's sockets, whose names must be short; it goes as well."""
+        link = self.scratch / "sockets"
+        if len(os.fsencode(link)) <= _MAX_SOCKET_FOLDER_BYTES:
+            link.mkdir(parents=True, exist_ok=True)
+            return link
+        link.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=_SOCKET_PREFIX))
+        link.symlink_to(folder)
+        return folder
+
     def remove_scratch(self) -> None:
         """Remove Spark's local folder, once Spark has ended."""
-        shutil.rmtree(self.path / "scratch", ignore_errors=True)
+        link = self.scratch / "sockets"
+        if link.is_symlink() and link.readlink().name.startswith(_SOCKET_PREFIX):
+            shutil.rmtree(link.readlink(), ignore_errors=True)
+        shutil.rmtree(self.scratch, ignore_errors=True)
 
     def remove_staging(self) -> None:
         """Remove what was staged; what cannot be removed does no harm."""

@@ -12,16 +12,14 @@ from pyspark.sql import SparkSession
 
 import sparkscore
 from sparkscore.driver.delta_jars import delta_jars
+from sparkscore.driver.job_folder import JobFolder
 from sparkscore.errors import MissingDependencyError
 from sparkscore.messages.launch import LaunchMessage
 from sparkscore.plan.machine import read_machine
-from sparkscore.plan.spark_application import (
-    SCRATCH_NAME,
-    SparkApplication,
-    plan_launched_application,
-)
+from sparkscore.plan.spark_application import SparkApplication, plan_launched_application
 
 _JAVA_OPTIONS = "spark.driver.extraJavaOptions"
+_SOCKETS = "spark.python.unix.domain.socket.dir"
 _DELTA_EXTENSION = "io.delta.sql.DeltaSparkSessionExtension"
 
 
@@ -34,7 +32,10 @@ def open_session(launch: LaunchMessage) -> SparkSession:
     for key, value in application.conf.items():
         builder = builder.config(key, value)
     if not submitted:
-        builder = builder.config(_JAVA_OPTIONS, _java_options(launch, application))
+        folder = JobFolder(launch.job_folder)
+        builder = builder.config(_JAVA_OPTIONS, _java_options(folder, application))
+        if _SOCKETS not in application.conf:
+            builder = builder.config(_SOCKETS, str(folder.make_socket_folder()))
     if launch.output.format == "delta" and not submitted:
         builder = builder.config("spark.jars", _all_jars(application))
     spark = builder.getOrCreate()
@@ -69,11 +70,9 @@ def _application(launch: LaunchMessage, submitted: dict[str, str]) -> SparkAppli
     )
 
 
-def _java_options(launch: LaunchMessage, application: SparkApplication) -> str:
+def _java_options(folder: JobFolder, application: SparkApplication) -> str:
     """What a killed JVM leaves in its temporary folder goes with the job's scratch folder."""
-    folder = Path(launch.job_folder, SCRATCH_NAME, "tmp")
-    folder.mkdir(parents=True, exist_ok=True)
-    ours = f'"-Djava.io.tmpdir={folder}"'
+    ours = f'"-Djava.io.tmpdir={folder.make_temporary_folder()}"'
     return f"{ours} {application.conf.get(_JAVA_OPTIONS, '')}".strip()
 
 
