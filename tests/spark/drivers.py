@@ -18,6 +18,8 @@ import psutil
 from sparkscore.messages import codec
 from sparkscore.messages.launch import LaunchMessage
 
+_STARTED: list[subprocess.Popen[bytes]] = []
+
 ONE_SLOT = {"instance_count": 1, "max_concurrency_per_instance": 1}
 
 
@@ -37,6 +39,7 @@ class DriverProcess:
                 start_new_session=True,
             )
         self._seen: dict[int, psutil.Process] = {}
+        _STARTED.append(self.process)
 
     @property
     def said(self) -> str:
@@ -79,6 +82,15 @@ class DriverProcess:
         with contextlib.suppress(psutil.NoSuchProcess):
             for child in psutil.Process(self.process.pid).children(recursive=True):
                 self._seen[child.pid] = child
+
+
+def kill_drivers() -> None:
+    """End the drivers that failed tests have left."""
+    while _STARTED:
+        process = _STARTED.pop()
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def find_events(folder: Path, kind: str) -> list[dict[str, Any]]:

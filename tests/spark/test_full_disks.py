@@ -95,7 +95,8 @@ def test_full_disk__delta_output(spark: Any, make_launch: Any, small_disk: Disk)
 
 
 def test_full_disk__scratch(spark: Any, make_launch: Any, small_disk: Disk) -> None:
-    launch = make_launch(RANDOM, 60, job=ONE_SLOT)
+    names = "import os\ndef run(batch):\n    return [os.path.basename(path) for path in batch]\n"
+    launch = make_launch(names, 2000, job=ONE_SLOT)
     folder = Path(launch.job_folder)
     disk = small_disk(folder / "scratch", "4k")
     driver = DriverProcess(launch)
@@ -104,7 +105,7 @@ def test_full_disk__scratch(spark: Any, make_launch: Any, small_disk: Disk) -> N
     driver.wait_for_children()
     enlarge(disk)
     summary = run(spark, launch)
-    assert (summary.status, summary.rows) == ("Completed", 60), summary.error
+    assert (summary.status, summary.rows) == ("Completed", 2000), summary.error
 
 
 def test_read_only__output(spark: Any, make_launch: Any, small_disk: Disk) -> None:
