@@ -31,7 +31,9 @@ _LISTS = ("overrides", "conf", "include", "exclude")
 class JobFlags:
     """What one job may be told, whatever deployment it runs."""
 
-    input: Annotated[str, typer.Option("--input", help="File, folder or URI to be scored.")]
+    input: Annotated[
+        str | None, typer.Option("--input", help="File, folder or URI to be scored.")
+    ] = None
     output_path: Annotated[
         str | None,
         typer.Option("--output-path", help="Folder or URI for results [<job folder>/score]."),
@@ -67,6 +69,11 @@ class JobFlags:
         return InvokeRequest(deployment_name=deployment_name, **self._get_common())
 
     def _get_common(self) -> dict[str, Any]:
+        if self.input is None:
+            raise UsageError(
+                "nothing to score: give --input a file, a folder or a URI",
+                condition="INPUT_NEEDED",
+            )
         common = {**vars(self)}
         del common["job_folder"]
         lists = {name: tuple(common[name] or ()) for name in _LISTS}
@@ -76,13 +83,25 @@ class JobFlags:
 def run(
     session: Session,
     given: JobFlags,
-    file: flags.File,
+    file: flags.OptionalFile = None,
     compute: Annotated[
         str | None, typer.Option("--compute", help="local, local[N] or spark://HOST:PORT.")
     ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Print the plan and run nothing.")] = False,
+    resume: Annotated[
+        Path | None,
+        typer.Option("--resume", help="Go on with the job in this folder, without --file."),
+    ] = None,
 ) -> None:
     """Score an input once, as a deployment file says, and wait for the end."""
+    if resume is not None:
+        _refuse_beside_resume(given, file, plan=plan)
+        raise typer.Exit(_resume(resume, given, session, compute=compute))
+    if file is None:
+        raise UsageError(
+            "which deployment: give --file, or --resume with a job's folder",
+            condition="FILE_NEEDED",
+        )
     options = given.to_options(file, compute=compute)
     if plan:
         _print_plan(options, session)
@@ -170,14 +189,51 @@ def _print_plan(options: RunOptions, session: Session) -> None:
         typer.echo(planned.render())
 
 
+def _refuse_beside_resume(given: JobFlags, file: Path | None, *, plan: bool) -> None:
+    """A resumed job keeps all but what ``--set``, ``--conf`` and ``--compute`` change."""
+    others = {
+        "--file": file,
+        "--plan": plan or None,
+        "--input": given.input,
+        "--output-path": given.output_path,
+        "--job-folder": given.job_folder,
+        "--mini-batch-size": given.mini_batch_size,
+        "--limit": given.limit,
+    }
+    for flag, value in others.items():
+        if value is not None:
+            raise flags.refuse_together("--resume", flag)
+
+
+def _resume(folder: Path, given: JobFlags, session: Session, *, compute: str | None) -> int:
+    from sparkscore.control import find_completed_job, resume_job
+
+    completed = find_completed_job(folder)
+    if completed is not None:
+        session.say(f"job {completed.job} has completed: nothing to resume")
+        _print_summary(completed, folder, session)
+        return exit_codes.get_exit_code(completed)
+    overrides = list(given.overrides or ())
+    if given.instance_count is not None:
+        overrides.append(f"instance_count={given.instance_count}")
+    job = resume_job(folder, overrides, given.conf or (), compute)
+    session.say(f"job {job.launch.job_name} goes on in {job.folder}")
+    return _run_job(job, session)
+
+
 def _run(options: RunOptions, session: Session) -> int:
-    from sparkscore.cli.render import render_error
-    from sparkscore.control import Cancellation, make_job, prepare_run
+    from sparkscore.control import make_job, prepare_run
 
     prepared = prepare_run(options)
     for line in prepared.messages:
         session.say(line)
-    job = make_job(prepared)
+    return _run_job(make_job(prepared), session)
+
+
+def _run_job(job: Job, session: Session) -> int:
+    from sparkscore.cli.render import render_error
+    from sparkscore.control import Cancellation
+
     cancellation = Cancellation()
     with _signals_cancel(cancellation) as received:
         try:
@@ -185,7 +241,7 @@ def _run(options: RunOptions, session: Session) -> int:
         except CanceledError as error:
             typer.echo(render_error(error), err=True)
             return _get_canceled_code(received)
-    _print_summary(summary, job, session)
+    _print_summary(summary, job.folder, session)
     if summary.status == "Canceled":
         return _get_canceled_code(received)
     return exit_codes.get_exit_code(summary)
@@ -207,13 +263,13 @@ def _watch(job: Job, cancellation: Cancellation, session: Session) -> SummaryMes
         return run_job(job, on_status=progress.report, cancellation=cancellation)
 
 
-def _print_summary(summary: SummaryMessage, job: Job, session: Session) -> None:
+def _print_summary(summary: SummaryMessage, folder: Path, session: Session) -> None:
     from sparkscore.cli.render import render_job_error, render_summary
 
     if session.wants_data:
-        session.show(json.loads(job.summary_file.read_text(encoding="utf-8")))
+        session.show(json.loads((folder / "summary.json").read_text(encoding="utf-8")))
     else:
-        typer.echo(render_summary(summary, job_folder=str(job.folder)))
+        typer.echo(render_summary(summary, job_folder=str(folder)))
     error = render_job_error(summary.error)
     if error is not None:
         typer.echo(error, err=True)

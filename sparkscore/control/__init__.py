@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from sparkscore.control.options import RunOptions as RunOptions
     from sparkscore.control.planning import PlannedRun as PlannedRun
     from sparkscore.control.planning import plan_run as plan_run
+    from sparkscore.control.resume import find_completed_job as find_completed_job
+    from sparkscore.control.resume import resume_job as resume_job
     from sparkscore.control.watch import Cancellation as Cancellation
     from sparkscore.control.workspace import Workspace as Workspace
     from sparkscore.messages.status import StatusMessage as StatusMessage
@@ -44,10 +46,12 @@ _HOMES = {
     "SummaryMessage": "sparkscore.messages.status",
     "Workspace": "sparkscore.control.workspace",
     "compile_deployment": "sparkscore.control.compile",
+    "find_completed_job": "sparkscore.control.resume",
     "generate_script": "sparkscore.control.generate",
     "make_job": "sparkscore.control.one_shot",
     "plan_run": "sparkscore.control.planning",
     "prepare_run": "sparkscore.control.one_shot",
+    "resume_job": "sparkscore.control.resume",
     "run_job": "sparkscore.control.one_shot",
 }
 

@@ -77,7 +77,11 @@ def get_digest(*, model: Path, code: Path | None, settings: str) -> str:
 
 def _iter_files(root: Path) -> Iterator[Path]:
     if root.is_dir():
-        yield from sorted(path for path in root.rglob("*") if path.is_file())
+        yield from sorted(
+            path
+            for path in root.rglob("*")
+            if path.is_file() and "__pycache__" not in path.relative_to(root).parts
+        )
     else:
         yield root
 

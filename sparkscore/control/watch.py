@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sparkscore.errors import CanceledError, SubmitError
+from sparkscore.errors import CanceledError, StateError, SubmitError
 from sparkscore.messages.codec import from_json
 from sparkscore.messages.status import StatusMessage, SummaryMessage
 from sparkscore.targets.base import TargetRun
@@ -101,7 +101,16 @@ def wait_for_summary(
             f"the job in {job_folder} was canceled; its driver ended without a summary",
             job_folder=str(job_folder),
         )
+    if exit_code == StateError.exit_code:
+        raise _refused(files.driver_log)
     raise driver_died(exit_code, log=files.driver_log)
+
+
+def _refused(log: Path) -> StateError:
+    """The error of a driver that left the job folder alone, as it said at last."""
+    said = [line for line in read_last_lines(log) if line.startswith("sparkscore: ")]
+    condition, _, message = (said or ["sparkscore: LEASE_HELD: "])[-1][12:].partition(": ")
+    return StateError(message or "another driver runs the job", condition=condition)
 
 
 def _wait(run: TargetRun, *, report: Callable[[], None], deadline: _Deadline) -> int:

@@ -107,6 +107,10 @@ class JobAccount:
             rows = [_ledger_row(outcome) for outcome in finished]
             self._ledger.write_table(pa.Table.from_pylist(rows, LEDGER_SCHEMA))
 
+    def abandon(self) -> None:
+        """Let go of the files, which belong to another driver by now, without completing them."""
+        self._ledger.is_open = False
+
     def reasons(self, most: int) -> list[Reason]:
         """The first distinct reasons of failed inputs, most frequent first."""
         ordered = sorted(self._reasons.values(), key=lambda reason: -reason.count)

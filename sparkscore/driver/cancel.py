@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from sparkscore.errors import CanceledError
 
 
@@ -13,10 +17,14 @@ class Cancellation:
 
     def __init__(self) -> None:
         self._asked = False
+        self._interrupts = False
 
     def ask(self) -> None:
         """Ask the job to stop."""
         self._asked = True
+        if self._interrupts and threading.current_thread() is threading.main_thread():
+            self._interrupts = False
+            self.check()
 
     def is_asked(self) -> bool:
         """Whether the job is to stop."""
@@ -26,3 +34,14 @@ class Cancellation:
         """Raise CanceledError if the job is to stop."""
         if self._asked:
             raise CanceledError("the job was canceled")
+
+    @contextmanager
+    def interrupting(self) -> Iterator[None]:
+        """In the body a signal raises CanceledError wherever the main thread is: for what cannot
+        look, as the start of a JVM."""
+        self.check()
+        self._interrupts = True
+        try:
+            yield
+        finally:
+            self._interrupts = False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.resources
-import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -14,15 +13,16 @@ _PARTS = ("executor", "messages", "storage")
 _MODULES = ("__init__.py", "errors.py")
 
 
-def ship_executor_package(spark: SparkSession) -> None:
+def ship_executor_package(spark: SparkSession, scratch: Path) -> None:
     """Give the zip to the executors of a cluster; local workers import what is installed."""
     if not str(spark.sparkContext.master).startswith("local"):
-        spark.sparkContext.addPyFile(str(write_executor_package()))
+        spark.sparkContext.addPyFile(str(write_executor_package(scratch)))
 
 
-def write_executor_package() -> Path:
-    """Write the zip into a new temporary folder."""
-    path = Path(tempfile.mkdtemp(prefix="sparkscore-")) / "sparkscore-executor.zip"
+def write_executor_package(folder: Path) -> Path:
+    """Write the zip into ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "sparkscore-executor.zip"
     package = importlib.resources.files("sparkscore")
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in _MODULES:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import math
+import os
 import re
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Mapping
 
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
@@ -16,25 +19,30 @@ _STORAGE = (
         errno.ENOSPC,
         re.compile(r"No space left on device", re.IGNORECASE),
         "NO_SPACE_LEFT",
-        "no space is left where the job writes: free some and run the job again",
+        "no space is left {where}: free some and resume the job",
     ),
     (
         errno.EROFS,
         re.compile(r"Read-only file system", re.IGNORECASE),
         "READ_ONLY_STORAGE",
-        "a folder that the job writes to is read-only",
+        "{where} the file system is read-only",
     ),
 )
+
+_NEARLY_NOTHING_BYTES = 16 * 1024 * 1024
 
 _OF_PLATFORM = (PySparkException, Py4JError, OSError)
 
 _RAISED = re.compile(r"[\w.]+(Error|Exception)\b.*:")
 
 
-def explain_failure(error: BaseException, *, doing: str) -> SparkscoreError:
+def explain_failure(
+    error: BaseException, *, doing: str, folders: Mapping[str, str] | None = None
+) -> SparkscoreError:
     """A named error for what ended the job while ``doing`` something.
 
     Storage faults are looked for in the whole chain of causes: Spark wraps them several times.
+    ``folders`` are those that the job writes to, by what they are for: the error names one.
     What neither Spark nor the system raised is a bug of ours: INTERNAL_ERROR, exit code 1.
     """
     if isinstance(error, SparkscoreError):
@@ -43,11 +51,53 @@ def explain_failure(error: BaseException, *, doing: str) -> SparkscoreError:
     for cause in iter_causes(error):
         for number, pattern, condition, message in _STORAGE:
             if getattr(cause, "errno", None) == number or any(map(pattern.search, texts)):
-                return StorageError(f"{doing}: {message}", condition=condition)
+                return _storage_error(error, doing, condition, message, folders or {})
     message = f"{doing} failed: {_first_line(texts[0])} (logs/driver.log has the whole error)"
     if any(isinstance(cause, _OF_PLATFORM) for cause in iter_causes(error)):
         return ScoringError(message, condition="SPARK_JOB_FAILED")
     return SparkscoreError(message, condition="INTERNAL_ERROR")
+
+
+def _storage_error(
+    error: BaseException, doing: str, condition: str, message: str, folders: Mapping[str, str]
+) -> StorageError:
+    found = _find_folder(error, folders, is_full=condition == "NO_SPACE_LEFT")
+    if found is None:
+        return StorageError(
+            f"{doing}: {message.format(where='where the job writes')}", condition=condition
+        )
+    name, path = found
+    where = f"in the {name.removesuffix(' folder')} folder {path}"
+    return StorageError(
+        f"{doing}: {message.format(where=where)}", condition=condition, path=path, folder=name
+    )
+
+
+def _find_folder(
+    error: BaseException, folders: Mapping[str, str], *, is_full: bool
+) -> tuple[str, str] | None:
+    """The folder that the error names, innermost first; else the one with the least space."""
+    named = [str(getattr(cause, "filename", "")) for cause in iter_causes(error)]
+    text = "\n".join([*named, *(str(cause) for cause in iter_causes(error))])
+    by_length = sorted(folders.items(), key=lambda item: -len(item[1]))
+    space = {path: _find_free_bytes(path) for path in folders.values()}
+    full = [item for item in by_length if space[item[1]] < _NEARLY_NOTHING_BYTES]
+    for name, path in full if is_full and full else by_length:
+        if path in text:
+            return name, path
+    if is_full and by_length:
+        return min(by_length, key=lambda item: space[item[1]])
+    return None
+
+
+def _find_free_bytes(path: str) -> float:
+    """The space left for the folder, or where it would be made."""
+    while not os.path.exists(path) and path != os.path.dirname(path):
+        path = os.path.dirname(path)
+    try:
+        return shutil.disk_usage(path).free
+    except OSError:
+        return math.inf
 
 
 def iter_causes(error: BaseException) -> Iterator[BaseException]:

@@ -10,13 +10,21 @@ import contextlib
 import json
 import os
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
-from sparkscore.errors import MessageError
+from sparkscore.errors import MessageError, StateError
 from sparkscore.messages import codec
 from sparkscore.messages.launch import LaunchMessage
-from sparkscore.messages.status import EventMessage, StatusMessage, SummaryMessage
+from sparkscore.messages.resume import JobIdentity, get_fixed_digest
+from sparkscore.messages.status import COMPLETED, EventMessage, StatusMessage, SummaryMessage
+from sparkscore.plan.scoring_plan import HEADER_NAME
+from sparkscore.plan.spark_application import SCRATCH_NAME
+
+_SOCKET_PREFIX = "sparkscore-sockets-"
+_MAX_SOCKET_FOLDER_BYTES = 60
+"""A socket's whole path has at most 107 bytes on Linux, and Spark's names have 42."""
 
 
 class JobFolder:
@@ -25,6 +33,7 @@ class JobFolder:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.plan = self.path / "plan"
+        self.scratch = self.path / SCRATCH_NAME
         self.staging = self.path / "staging"
         self.logs = self.path / "logs"
         self.ledger = self.path / "ledger" / "outcomes.parquet"
@@ -34,16 +43,83 @@ class JobFolder:
         self.status = self.path / "status.json"
         self.events = self.path / "events.jsonl"
         self.result_schema = self.path / "plan" / "result_schema.arrow"
+        self.identity = self.path / "plan" / "job.json"
+        self.lease = self.path / "lease"
+        self.publish = self.path / "publish.json"
 
     def make(self) -> None:
-        """Make the folders that the driver writes to; an earlier run's summary goes."""
+        """Make the folders that the driver writes to; an earlier run's summary goes, and what it
+        left on Spark's local disk and in temporary files."""
         for folder in (self.plan, self.staging, self.logs, self.ledger.parent):
             folder.mkdir(parents=True, exist_ok=True)
         self.summary.unlink(missing_ok=True)
+        self.remove_scratch()
+        for folder in (self.path, self.plan, self.staging):
+            for left in folder.glob(".*.tmp"):
+                left.unlink(missing_ok=True)
 
-    def wave(self, number: int) -> Path:
-        """The staging folder of a wave, counted from 0."""
-        return self.staging / f"wave-{number:05d}"
+    def find_completed(self) -> SummaryMessage | None:
+        """The summary of a job that has completed here, with its plan; None if none has."""
+        try:
+            text = self.summary.read_bytes()
+            summary = codec.from_json(SummaryMessage, text, where=str(self.summary))
+        except (OSError, MessageError):
+            return None
+        return summary if summary.status == COMPLETED and self.has_plan() else None
+
+    def has_plan(self) -> bool:
+        """Whether the job was planned: then it goes on from there."""
+        return (self.path / HEADER_NAME).exists()
+
+    def written_to(self) -> dict[str, str]:
+        """The folders that a job writes to, by what they are for."""
+        return {
+            "scratch": str(self.scratch),
+            "staging": str(self.staging),
+            "job folder": str(self.path),
+        }
+
+    def check_identity(self, launch: LaunchMessage) -> None:
+        """Raise StateError (RESUME_MISMATCH) if the plan here is that of a different job."""
+        if not self.has_plan() or not self.identity.exists():
+            return
+        text = self.identity.read_bytes()
+        planned = codec.from_json(JobIdentity, text, where=str(self.identity))
+        if planned.digest != get_fixed_digest(launch):
+            raise StateError(
+                f"{self.path} holds another job: its input, output or settings are not those of "
+                "this launch message; run it in a new job folder",
+                condition="RESUME_MISMATCH",
+                job_folder=str(self.path),
+            )
+
+    def write_identity(self, launch: LaunchMessage) -> None:
+        """Record which job is about to be planned."""
+        replace_text(self.identity, codec.to_json(JobIdentity(get_fixed_digest(launch))))
+
+    def find_result_schema(self) -> bytes | None:
+        """The result schema that was pinned here, None if none was."""
+        try:
+            return self.result_schema.read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def write_result_schema(self, content: bytes) -> None:
+        """Pin the result schema."""
+        _replace(self.result_schema, content)
+
+    def remove_account(self) -> None:
+        """Remove the account's files, which an earlier driver may still hold open."""
+        for file in (self.ledger, self.failed_inputs, self.bad_rows):
+            file.unlink(missing_ok=True)
+
+    def find_sequence(self) -> int:
+        """The sequence of the last status that was written here, 0 if none was."""
+        try:
+            text = self.status.read_bytes()
+            return codec.from_json(StatusMessage, text, where=str(self.status)).sequence
+        except (OSError, MessageError):
+            return 0
 
     def write_status(self, status: StatusMessage) -> None:
         """Replace ``status.json``."""
@@ -58,9 +134,29 @@ class JobFolder:
         """Write ``summary.json``."""
         replace_text(self.summary, codec.to_json(summary, indent=2) + "\n")
 
+    def make_temporary_folder(self) -> Path:
+        """A folder for the JVM's temporary files, which goes with Spark's local folder."""
+        folder = self.scratch / "tmp"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def make_socket_folder(self) -> Path:
+        """A folder for Spark's sockets, whose names must be short; it goes as well."""
+        link = self.scratch / "sockets"
+        if len(os.fsencode(link)) <= _MAX_SOCKET_FOLDER_BYTES:
+            link.mkdir(parents=True, exist_ok=True)
+            return link
+        link.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=_SOCKET_PREFIX))
+        link.symlink_to(folder)
+        return folder
+
     def remove_scratch(self) -> None:
         """Remove Spark's local folder, once Spark has ended."""
-        shutil.rmtree(self.path / "scratch", ignore_errors=True)
+        link = self.scratch / "sockets"
+        if link.is_symlink() and link.readlink().name.startswith(_SOCKET_PREFIX):
+            shutil.rmtree(link.readlink(), ignore_errors=True)
+        shutil.rmtree(self.scratch, ignore_errors=True)
 
     def remove_staging(self) -> None:
         """Remove what was staged; what cannot be removed does no harm."""
@@ -78,9 +174,13 @@ def read_launch(path: Path) -> LaunchMessage:
 
 def replace_text(path: Path, text: str) -> None:
     """Write a file so that readers see the old or the new text, never a part."""
+    _replace(path, text.encode("utf-8"))
+
+
+def _replace(path: Path, content: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_bytes(content)
         os.replace(temporary, path)
     except OSError:
         with contextlib.suppress(OSError):

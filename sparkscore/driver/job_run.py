@@ -1,15 +1,15 @@
 """One scoring job inside a Spark session: plan, score, publish, account. Spark driver process.
 
 ``run`` is also the way to score in a notebook or on a platform that owns the session: it never
-stops the session.
+stops the session. A job folder with a plan is a job to go on with: it is never planned again.
 """
 
 from __future__ import annotations
 
+import os
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
@@ -18,24 +18,40 @@ import pyarrow as pa
 from pyspark.sql import SparkSession
 
 from sparkscore.driver.account import JobAccount
+from sparkscore.driver.background import Background
 from sparkscore.driver.cancel import Cancellation
 from sparkscore.driver.executor_package import ship_executor_package
 from sparkscore.driver.failures import explain_failure
 from sparkscore.driver.job_folder import JobFolder
-from sparkscore.driver.mirror import CANCEL_SECONDS, END_SECONDS, JobMirror
+from sparkscore.driver.lease import take_lease
+from sparkscore.driver.mirror import JobMirror
 from sparkscore.driver.progress import Progress
+from sparkscore.driver.publish.gate import PublishGate
 from sparkscore.driver.publishing import publish_output
-from sparkscore.driver.scoring import ScoringRun
+from sparkscore.driver.scoring import ScoringRun, StopSigns
+from sparkscore.driver.staged_waves import StagedWaves, remove_unnamed
+from sparkscore.driver.staging import check_whole, read_outcomes
 from sparkscore.driver.summary import JobEnd, make_summary
 from sparkscore.driver.wave import WaveTemplate
-from sparkscore.errors import CanceledError, NoSuccessfulInputError, SparkscoreError
-from sparkscore.executor.result_schema import arrow_schema
+from sparkscore.errors import (
+    CanceledError,
+    NoSuccessfulInputError,
+    PublishError,
+    SparkscoreError,
+    StateError,
+)
+from sparkscore.executor.result_schema import arrow_schema, schema_from_bytes
 from sparkscore.executor.task import TaskContext
 from sparkscore.listing import Listing, list_inputs
+from sparkscore.listing.location import find_local_path
 from sparkscore.messages.launch import LaunchMessage
-from sparkscore.messages.status import FINALIZING, SummaryMessage
-from sparkscore.plan.scoring_plan import ScoringPlan, plan_scoring, write_plan
+from sparkscore.messages.status import FINALIZING, RUNNING, SummaryMessage
+from sparkscore.plan.scoring_plan import ScoringPlan, plan_scoring, read_plan, write_plan
+from sparkscore.plan.spark_application import SCRATCH_NAME
 from sparkscore.plan.waves import WaveLimits
+
+MAX_REPAIRS = 2
+"""How often damaged staged files are scored again before the job fails."""
 
 
 def run(spark: SparkSession, launch: LaunchMessage) -> SummaryMessage:
@@ -48,7 +64,7 @@ def run(spark: SparkSession, launch: LaunchMessage) -> SummaryMessage:
 
 
 class JobRun:
-    """A job from launch message to summary."""
+    """A job from launch message to summary, or from where an earlier run of it ended."""
 
     def __init__(self, launch: LaunchMessage) -> None:
         self.launch = launch
@@ -58,17 +74,41 @@ class JobRun:
         self._mirror = JobMirror(self._folder, launch.mirror)
         self._end = JobEnd()
         self._account: JobAccount | None = None
+        self.is_told = False
+        """Whether the job folder says how the job ended; if not, it belongs to another driver."""
 
     def run(self, open_session: Callable[[], SparkSession]) -> SummaryMessage:
-        """Run the job in the session that ``open_session`` gives."""
-        self._folder.make()
-        self._progress.start()
-        self._mirror.start()
+        """Run the job in the session that ``open_session`` gives.
+
+        A job that has completed here is left alone: its summary is returned. If another driver
+        holds the job folder, what is returned says so and stands nowhere.
+        """
+        try:
+            self._folder.check_identity(self.launch)
+            self._lease = take_lease(self._folder.lease, check=self.cancellation.check)
+        except (SparkscoreError, OSError) as error:
+            self._end.error = self._explain(error)
+            return make_summary(self.launch, self._end, None)
+        try:
+            ended = self._folder.find_completed()
+            if ended is None:
+                return self._run_to_the_end(open_session)
+            print(f"job {self.launch.job_name} has completed before: nothing to do", flush=True)
+            self._remove_leftovers()
+            self.is_told = True
+            return ended
+        finally:
+            self._lease.release()
+
+    def _run_to_the_end(self, open_session: Callable[[], SparkSession]) -> SummaryMessage:
         try:
             with self._phase("total"):
+                self._start()
                 self._run(open_session)
         except Exception as cause:
-            self._end.error = explain_failure(cause, doing="the job")
+            if self._is_lease_lost():
+                return self._give_up()
+            self._end.error = self._explain(cause)
             if not isinstance(cause, SparkscoreError):
                 traceback.print_exception(cause)
                 with suppress(OSError):
@@ -79,66 +119,188 @@ class JobRun:
             raise
         return self._write_end()
 
-    def _run(self, open_session: Callable[[], SparkSession]) -> None:
-        spark, listing = self._open(open_session)
-        self.cancellation.check()
-        with self._phase("plan"):
-            slots = spark.sparkContext.defaultParallelism
-            plan = self._plan(listing, slots)
-        self._account = account = JobAccount(self._folder)
-        self._progress.planned(mini_batches=plan.mini_batch_count, inputs=plan.input_count)
-        ship_executor_package(spark)
-        scoring = self._scoring_run(spark, plan, account, slots)
-        with self._phase("score"):
-            scoring.run()
-        self._progress.enter(FINALIZING)
-        self._check_successes(plan, account)
-        account.close()
-        self.cancellation.check()
-        with self._phase("publish"):
-            published = publish_output(
-                spark, self.launch, staged=scoring.staged, schema=scoring.schema, account=account
-            )
-        self._end.output = published.to_summary()
+    def _remove_leftovers(self) -> None:
+        """What a driver left that was killed after it had written the summary."""
         if not self.launch.keep_staging:
             self._folder.remove_staging()
 
-    def _open(self, open_session: Callable[[], SparkSession]) -> tuple[SparkSession, Listing]:
-        """Session and listing; inputs are listed while the session starts."""
-        inputs = self.launch.input
-        with ThreadPoolExecutor(1) as pool:
-            listing = pool.submit(
-                list_inputs,
-                inputs.uri,
-                limit=inputs.limit,
-                options=inputs.options,
-                include=inputs.include,
-                exclude=inputs.exclude,
+    def _start(self) -> None:
+        self._folder.make()
+        self._progress.start(self._lease.confirm)
+        self._mirror.start()
+
+    def _run(self, open_session: Callable[[], SparkSession]) -> None:
+        spark, plan = self._open(open_session)
+        self._check()
+        staged = self._restore(plan)
+        ship_executor_package(spark, self._folder.path / SCRATCH_NAME)
+        slots = spark.sparkContext.defaultParallelism
+        for repairs_left in reversed(range(1 + MAX_REPAIRS)):
+            with self._phase("score"):
+                scoring = self._score(spark, plan, staged, slots)
+            self._progress.enter(FINALIZING)
+            try:
+                self._finish(spark, plan, staged, scoring.schema)
+            except PublishError:
+                count = staged.drop_damaged(lost=self._find_lost())
+                if count == 0 or repairs_left == 0:
+                    raise
+                self._progress.event("staging_damaged", mini_batches=count)
+                self._progress.enter(RUNNING)
+            else:
+                return
+
+    def _score(
+        self, spark: SparkSession, plan: ScoringPlan, staged: StagedWaves, slots: int
+    ) -> ScoringRun:
+        """Score what is not staged; the account starts with what is."""
+        if self._account is not None:
+            self._account.close()
+        if self._lease.token > 1:
+            self._folder.remove_account()
+        self._account = account = JobAccount(self._folder)
+        for files in staged.waves:
+            account.add(read_outcomes(files))
+        self._progress.counted(account.counts)
+        scoring = self._scoring_run(spark, plan, staged, slots)
+        scoring.run()
+        return scoring
+
+    def _finish(
+        self, spark: SparkSession, plan: ScoringPlan, staged: StagedWaves, schema: pa.Schema | None
+    ) -> None:
+        """Publish; raises PublishError also if a staged file is damaged."""
+        assert self._account is not None
+        self._check_successes(plan, self._account)
+        self._account.close()
+        self._check()
+        with self._phase("publish"):
+            check_whole(staged.find_damaged())
+            gate = PublishGate(
+                self._folder.publish, self._lease.token, self._check, self._lease.confirm
             )
-            with self._phase("start"):
-                spark = open_session()
-            self._end.versions["spark"] = spark.version
-            return spark, listing.result()
+            published = publish_output(
+                spark,
+                self.launch,
+                staged=staged.files,
+                schema=schema,
+                account=self._account,
+                gate=gate,
+            )
+        self._end.output = published.to_summary()
+
+    def _find_lost(self) -> set[int]:
+        """The mini-batches whose scripts' own files are gone."""
+        folders = [] if self._account is None else self._account.script_folders
+        return {
+            mini_batch_id
+            for mini_batch_id, attempts in folders
+            if not all(map(os.path.isdir, attempts))
+        }
+
+    def _open(self, open_session: Callable[[], SparkSession]) -> tuple[SparkSession, ScoringPlan]:
+        """Session and plan; inputs are listed, or the plan is read, while the session starts."""
+        is_planned = self._folder.has_plan()
+        work = self._read_plan if is_planned else self._list_inputs
+        found = Background(work, name="plan")
+        with self._phase("start"), self.cancellation.interrupting():
+            spark = open_session()
+        self._end.versions["spark"] = spark.version
+        with self._phase("plan"):
+            given = found.get(self._check)
+            if isinstance(given, ScoringPlan):
+                plan = given
+            else:
+                plan = self._plan(given, spark.sparkContext.defaultParallelism)
+        self._end.plan = plan
+        return spark, plan
+
+    def _read_plan(self) -> ScoringPlan | Listing:
+        return read_plan(self.launch.job_folder)
+
+    def _list_inputs(self) -> ScoringPlan | Listing:
+        inputs = self.launch.input
+        return list_inputs(
+            inputs.uri,
+            limit=inputs.limit,
+            options=inputs.options,
+            include=inputs.include,
+            exclude=inputs.exclude,
+            check=self._check,
+        )
 
     def _plan(self, listing: Listing, slots: int) -> ScoringPlan:
-        size = self.launch.scoring.mini_batch_size
         plan = plan_scoring(
             listing.files,
-            mini_batch_size=size,
+            mini_batch_size=self.launch.scoring.mini_batch_size,
             root=listing.root,
             transport=listing.transport,
             slots=slots,
             skipped_hidden_count=listing.skipped_hidden_count,
             skipped_filtered_count=listing.skipped_filtered_count,
         )
+        self._lease.confirm()
+        self._folder.write_identity(self.launch)
         write_plan(plan, self.launch.job_folder)
-        self._end.plan = plan
         return plan
 
+    def _restore(self, plan: ScoringPlan) -> StagedWaves:
+        """What earlier runs of the job have staged and is whole."""
+        staged = StagedWaves(self._folder.staging, token=self._lease.token)
+        self._lease.confirm()
+        damaged = staged.restore()
+        self._progress.planned(mini_batches=plan.mini_batch_count, inputs=plan.input_count)
+        if self._lease.token > 1:
+            self._progress.event(
+                "resumed", mini_batches=len(staged.mini_batch_ids), damaged=damaged
+            )
+        files = self._folder.staging / "files"
+        if self._lease.token > 1 and files.is_dir():
+            named = (
+                folder
+                for file in staged.files
+                for outcome in read_outcomes([file])
+                for folder in outcome.folders
+            )
+            remove_unnamed(files, named)
+        return staged
+
+    def _check(self) -> None:
+        self.cancellation.check()
+        self._lease.check()
+
+    def _explain(self, error: Exception) -> SparkscoreError:
+        """A cancellation shows up as whatever it interrupted."""
+        if self.cancellation.is_asked() and not isinstance(error, SparkscoreError):
+            return CanceledError("the job was canceled")
+        return explain_failure(error, doing="the job", folders=self._folders_written_to())
+
+    def _folders_written_to(self) -> dict[str, str]:
+        folders = self._folder.written_to()
+        output = find_local_path(self.launch.output.path)
+        return folders if output is None else {**folders, "output": output}
+
+    def _is_lease_lost(self) -> bool:
+        try:
+            self._lease.confirm()
+        except StateError as error:
+            self._end.error = error
+            return True
+        return False
+
+    def _give_up(self) -> SummaryMessage:
+        """Another driver goes on with the job: nothing more is written."""
+        self._progress.abandon()
+        self._mirror.abandon()
+        if self._account is not None:
+            self._account.abandon()
+        return make_summary(self.launch, self._end, self._account)
+
     def _scoring_run(
-        self, spark: SparkSession, plan: ScoringPlan, account: JobAccount, slots: int
+        self, spark: SparkSession, plan: ScoringPlan, staged: StagedWaves, slots: int
     ) -> ScoringRun:
         launch = self.launch
+        assert self._account is not None
         limits = WaveLimits(checkpoint_interval_seconds=launch.checkpoint_interval_seconds)
         context = TaskContext(
             scoring=launch.scoring,
@@ -157,13 +319,21 @@ class JobRun:
             WaveTemplate(spark, context, launch.job_name),
             plan,
             folder=self._folder,
-            account=account,
-            cancellation=self.cancellation,
+            account=self._account,
+            staged=staged,
+            stop=StopSigns(self._check, self._lease.confirm),
             slots=slots,
-            schema=declared_schema(launch),
+            schema=self._find_schema(),
             limits=limits,
             progress=self._progress,
         )
+
+    def _find_schema(self) -> pa.Schema | None:
+        """The result schema if it is known: declared, or pinned by an earlier run."""
+        pinned = self._folder.find_result_schema()
+        if pinned is not None:
+            return schema_from_bytes(pinned)
+        return declared_schema(self.launch)
 
     def _check_successes(self, plan: ScoringPlan, account: JobAccount) -> None:
         if self.launch.output.action == "append_row" and account.counts.succeeded == 0:
@@ -173,16 +343,22 @@ class JobRun:
             )
 
     def _write_end(self) -> SummaryMessage:
+        if self._is_lease_lost():
+            return self._give_up()
         if self._account is not None:
             with suppress(OSError):
                 self._account.close()
-        is_canceled = isinstance(self._end.error, CanceledError)
-        seconds = CANCEL_SECONDS if is_canceled else END_SECONDS
-        self._end.warnings = self._mirror.finish(timeout_seconds=seconds)
+        drops_staging = self._end.output is not None and not self.launch.keep_staging
+        self._end.warnings = self._mirror.finish(
+            is_canceled=self.cancellation.is_asked, drops_staging=drops_staging
+        )
         summary = make_summary(self.launch, self._end, self._account)
         self._progress.end()
         self._folder.write_summary(summary)
+        self.is_told = True
         self._progress.enter(summary.status, error=self._end.message)
+        if drops_staging:
+            self._folder.remove_staging()
         warnings = self._mirror.finish_account()
         if warnings and not self._end.warnings:
             summary = replace(summary, warnings=(*summary.warnings, *warnings))

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
+from sparkscore.driver.children import end_children, find_children
 from sparkscore.driver.job_folder import JobFolder, read_launch
 from sparkscore.driver.job_run import JobRun
 from sparkscore.driver.session import open_session, stop_session
@@ -34,12 +35,21 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"sparkscore: {error.condition}: {error.message}", file=sys.stderr)
         return error.exit_code
     job = JobRun(launch)
+    earlier = find_children()
     _stop_on_signals(job)
     try:
-        return exit_code(job.run(lambda: _open_session(job)))
+        summary = job.run(lambda: _open_session(job))
+        if not job.is_told and summary.error is not None:
+            print(
+                f"sparkscore: {summary.error['condition']}: {summary.error['message']}",
+                file=sys.stderr,
+            )
+        return exit_code(summary)
     finally:
         stop_session()
-        JobFolder(launch.job_folder).remove_scratch()
+        end_children(but=earlier)
+        if job.is_told:
+            JobFolder(launch.job_folder).remove_scratch()
 
 
 def exit_code(summary: SummaryMessage) -> int:

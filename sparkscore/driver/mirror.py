@@ -1,7 +1,7 @@
 """Copies a job folder to a store while the job runs. Spark driver, in a thread of its own.
 
 Scoring never waits for the copy and never fails with it. What could not be copied is tried again
-later, and told of in the summary at last. ``model/`` and ``scratch/`` are not copied.
+later, and told of in the summary at last. ``model/``, ``scratch/`` and ``lease/`` are not copied.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sparkscore.driver.job_folder import JobFolder, read_json
+from sparkscore.driver.staged_waves import COMMIT_NAME
 from sparkscore.messages.launch import MirrorMessage
 from sparkscore.storage import child_path, describe_error, open_store, remove_below
 
@@ -30,7 +31,7 @@ _LOOK_SECONDS = 0.5
 _RETRY_SECONDS = (0.5, 1.0, 2.0)
 _REST_SECONDS = 5.0
 _THREADS = 4
-_LEFT_OUT = ("model", "scratch")
+_LEFT_OUT = ("model", "scratch", "lease")
 _AT_THE_END = ("status.json", "events.jsonl", "summary.json")
 
 
@@ -50,16 +51,35 @@ class JobMirror:
         if self._message is not None:
             self._thread.start()
 
-    def finish(self, *, timeout_seconds: float = END_SECONDS) -> tuple[str, ...]:
-        """Copy the rest but for the account of the end; returns the warning if that failed."""
+    def finish(
+        self,
+        *,
+        timeout_seconds: float = END_SECONDS,
+        is_canceled: Callable[[], bool] = lambda: False,
+        drops_staging: bool = False,
+    ) -> tuple[str, ...]:
+        """Copy the rest but for the account of the end; returns the warning if that failed.
+
+        Takes no longer than CANCEL_SECONDS once ``is_canceled``. What is staged is removed from
+        the copy if ``drops_staging``.
+        """
         self._stopped.set()
-        return self._in_time(self._copy_rest, timeout_seconds)
+        return self._in_time(lambda: self._copy_rest(drops_staging), timeout_seconds, is_canceled)
+
+    def abandon(self) -> None:
+        """Copy nothing more."""
+        self._stopped.set()
 
     def finish_account(self, *, timeout_seconds: float = CANCEL_SECONDS) -> tuple[str, ...]:
         """Copy the summary and the last status; returns the warning if that failed."""
         return self._in_time(lambda: self._copy_all(_AT_THE_END), timeout_seconds)
 
-    def _in_time(self, work: Callable[[], None], timeout_seconds: float) -> tuple[str, ...]:
+    def _in_time(
+        self,
+        work: Callable[[], None],
+        timeout_seconds: float,
+        is_canceled: Callable[[], bool] = lambda: False,
+    ) -> tuple[str, ...]:
         """Runs ``work`` in another thread, which is left alone when time is up."""
         if self._message is None:
             return ()
@@ -74,7 +94,12 @@ class JobMirror:
 
         thread = threading.Thread(target=run, name="mirror end", daemon=True)
         thread.start()
-        thread.join(timeout_seconds)
+        deadline = time.monotonic() + timeout_seconds
+        while thread.is_alive() and time.monotonic() < deadline:
+            thread.join(_LOOK_SECONDS)
+            if is_canceled():
+                deadline = min(deadline, time.monotonic() + CANCEL_SECONDS)
+                thread.join(CANCEL_SECONDS)
         return tuple(self._render_warning(failure) for failure in list(failures))
 
     def _render_warning(self, failure: str) -> str:
@@ -96,7 +121,7 @@ class JobMirror:
     def _copy_new(self) -> None:
         for name in self._names_at_the_start():
             self._copy(name)
-        for wave in sorted(self._folder.staging.glob("wave-*/_SUCCESS")):
+        for wave in sorted(self._folder.staging.glob(f"wave-*/{COMMIT_NAME}")):
             for file in sorted(wave.parent.glob("part-*.parquet")):
                 self._copy(self._name(file))
             self._copy(self._name(wave))
@@ -117,14 +142,15 @@ class JobMirror:
             self._status, self._status_at = status, time.monotonic()
         return is_due
 
-    def _copy_rest(self) -> None:
+    def _copy_rest(self, drops_staging: bool) -> None:
+        left_out = (*_LEFT_OUT, "staging") if drops_staging else _LEFT_OUT
         names = [
             name
             for name in map(self._name, _iter_files(self._folder.path))
-            if name.partition("/")[0] not in _LEFT_OUT and name not in _AT_THE_END
+            if name.partition("/")[0] not in left_out and name not in _AT_THE_END
         ]
         self._copy_all(names)
-        if not self._folder.staging.exists():
+        if drops_staging:
             self._remove_staging()
 
     def _copy_all(self, names: Iterable[str]) -> None:

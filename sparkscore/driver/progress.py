@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from sparkscore.driver.counts import Counts
 from sparkscore.driver.job_folder import JobFolder
+from sparkscore.errors import StateError
 from sparkscore.messages.status import (
     RUNNING,
     STARTING,
@@ -27,6 +29,8 @@ class Progress:
         self._folder, self._job = folder, job
         self._lock = threading.Lock()
         self._ended = threading.Event()
+        self._is_abandoned = False
+        self._confirm: Callable[[], None] = lambda: None
         self._started_at = time.time()
         self._scoring_since: float | None = None
         self._status, self._error = STARTING, ""
@@ -34,8 +38,14 @@ class Progress:
         self._counts = Counts()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
 
-    def start(self) -> None:
-        """Write the first status and keep the heartbeat going."""
+    def start(self, confirm: Callable[[], None] = lambda: None) -> None:
+        """Write the first status and keep the heartbeat going; its sequence goes on from that of
+        an earlier run.
+
+        Nothing is written any more once ``confirm`` raises StateError: somebody else does.
+        """
+        self._confirm = confirm
+        self._sequence = self._folder.find_sequence()
         self._write()
         self._thread.start()
 
@@ -61,6 +71,8 @@ class Progress:
     def event(self, kind: str, **details: Any) -> None:
         """Add an event."""
         with self._lock:
+            if self._is_abandoned:
+                return
             self._folder.write_event(EventMessage(time.time(), kind, details))
 
     def end(self) -> None:
@@ -68,6 +80,12 @@ class Progress:
         self._ended.set()
         if self._thread.is_alive():
             self._thread.join()
+
+    def abandon(self) -> None:
+        """Stop the heartbeat and never write again."""
+        with self._lock:
+            self._is_abandoned = True
+        self.end()
 
     def _beat(self) -> None:
         while not self._ended.wait(HEARTBEAT_SECONDS):
@@ -77,8 +95,17 @@ class Progress:
 
     def _write(self) -> None:
         with self._lock:
+            if self._is_abandoned or self._is_another_there():
+                return
             self._sequence += 1
             self._folder.write_status(self._message())
+
+    def _is_another_there(self) -> bool:
+        try:
+            self._confirm()
+        except StateError:
+            self._is_abandoned = True
+        return self._is_abandoned
 
     def _message(self) -> StatusMessage:
         counts = self._counts

@@ -12,11 +12,13 @@ from pyspark.sql import SparkSession
 
 from sparkscore.driver.account import JobAccount
 from sparkscore.driver.publish.delta_table import publish_delta
+from sparkscore.driver.publish.gate import PublishGate
 from sparkscore.driver.publish.in_store import publish_in_store
 from sparkscore.driver.publish.published import PublishedOutput
 from sparkscore.driver.publish.script_files import publish_folder
 from sparkscore.driver.publish.single_file import publish_file
 from sparkscore.errors import PublishError
+from sparkscore.executor.attempt_folders import remove_tree
 from sparkscore.listing.location import find_local_path
 from sparkscore.messages.launch import LaunchMessage, OutputMessage
 
@@ -31,19 +33,23 @@ def publish_output(
     staged: Sequence[Path],
     schema: pa.Schema | None,
     account: JobAccount,
+    gate: PublishGate,
 ) -> PublishedOutput:
-    """Publish all or nothing; raises what the form's own function raises."""
+    """Publish all or nothing; raises what the form's own function raises.
+
+    What this job has published before, in a run that was killed then, is told of again.
+    """
 
     def publish(output: OutputMessage) -> PublishedOutput:
         placed = replace(launch, output=output)
-        return _publish(spark, placed, staged=staged, schema=schema, account=account)
+        return _publish(spark, placed, staged=staged, schema=schema, account=account, gate=gate)
 
     output = launch.output
     if output.table is not None or find_local_path(output.path) is not None:
         return publish(output)
     scratch = Path(launch.job_folder, "scratch")
     return publish_in_store(
-        output, job_name=launch.job_name, scratch=scratch, publish_locally=publish
+        output, job_name=launch.job_name, scratch=scratch, publish_locally=publish, gate=gate
     )
 
 
@@ -54,12 +60,16 @@ def _publish(
     staged: Sequence[Path],
     schema: pa.Schema | None,
     account: JobAccount,
+    gate: PublishGate,
 ) -> PublishedOutput:
     output, job_name = launch.output, launch.job_name
     if output.action == "summary_only":
-        return publish_folder(folders=account.script_folders, output=output, job_name=job_name)
+        return publish_folder(
+            folders=account.script_folders, output=output, job_name=job_name, gate=gate
+        )
     if account.script_folders:
         kept = replace(output, path=str(Path(launch.job_folder, SCRIPT_FILES)))
+        remove_tree(kept.path)
         publish_folder(folders=account.script_folders, output=kept, job_name=job_name)
     if schema is None:
         raise PublishError(
@@ -75,6 +85,7 @@ def _publish(
             job_name=job_name,
             user_metadata=_user_metadata(launch),
             expected_rows=account.counts.rows,
+            gate=gate,
         )
     return publish_file(
         staged_files=staged,
@@ -83,6 +94,7 @@ def _publish(
         target=Path(output.path, output.file_name),
         expected_rows=account.counts.rows,
         job_name=job_name,
+        gate=gate,
     )
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,11 @@ import pyarrow as pa
 
 from sparkscore.driver import staging
 from sparkscore.driver.account import JobAccount
-from sparkscore.driver.cancel import Cancellation
 from sparkscore.driver.counts import Counts
 from sparkscore.driver.failures import explain_failure
 from sparkscore.driver.job_folder import JobFolder
 from sparkscore.driver.progress import Progress
+from sparkscore.driver.staged_waves import StagedWaves
 from sparkscore.driver.wave import Wave, WaveTemplate
 from sparkscore.errors import ErrorThresholdExceededError, ScoringScriptError
 from sparkscore.executor.result_schema import common_schema, schema_to_bytes
@@ -34,8 +35,22 @@ _CANCEL_SECONDS = 30.0
 _WAVES_IN_FLIGHT = 2
 
 
+@dataclass(frozen=True)
+class StopSigns:
+    """When a job is to stop: ``check`` is cheap and asked often, ``confirm`` before a wave counts.
+
+    Both raise the error that ends the job.
+    """
+
+    check: Callable[[], None]
+    confirm: Callable[[], None]
+
+
 class ScoringRun:
-    """Scores the pending mini-batches of a plan; ``run`` returns when all are accounted for."""
+    """Scores the mini-batches of a plan that are not staged yet; ``run`` returns when all are.
+
+    ``account`` knows the outcomes of what is staged already.
+    """
 
     def __init__(
         self,
@@ -44,24 +59,25 @@ class ScoringRun:
         *,
         folder: JobFolder,
         account: JobAccount,
-        cancellation: Cancellation,
+        staged: StagedWaves,
+        stop: StopSigns,
         slots: int,
         schema: pa.Schema | None,
         limits: WaveLimits,
         progress: Progress,
     ) -> None:
         self._template, self._plan, self._folder = template, plan, folder
-        self._account, self._cancellation = account, cancellation
+        self._account, self._staged, self._stop_signs = account, staged, stop
         self._slots, self._limits = slots, limits
         self._progress = progress
         self._scoring: ScoringMessage = template.context.scoring
-        self._pending = plan_pending(plan)
+        done = staged.mini_batch_ids
+        self._pending = plan_pending(plan, done=done)
         self._in_flight: list[Wave] = []
         self._something_ended = threading.Event()
         self._waves = 0
-        self._weight_done = 0.0
+        self._weight_done = self._weight_of(done)
         self.schema = schema
-        self.staged: list[Any] = []
 
     @property
     def _pins_schema(self) -> bool:
@@ -70,8 +86,11 @@ class ScoringRun:
     def run(self) -> None:
         """Score everything; raises the error that ends the job, no wave left running."""
         try:
+            self._check_thresholds(self._account.counts)
+            if self._pins_schema and self._first_wave_is_done():
+                self._pin_schema()
             while self._pending or self._in_flight:
-                self._cancellation.check()
+                self._stop_signs.check()
                 self._submit()
                 self._something_ended.wait(_POLL_SECONDS)
                 self._something_ended.clear()
@@ -94,12 +113,13 @@ class ScoringRun:
                 limits=self._limits,
             )
             self._pending = remove_tasks(self._pending, tasks)
+            number, folder = self._staged.take_folder()
             wave = Wave(
                 self._template,
-                number=self._waves,
+                number=number,
                 tasks=tasks,
                 plan=self._plan,
-                folder=self._folder.wave(self._waves),
+                folder=folder,
                 limits=self._wave_limits(),
                 ended=self._something_ended,
             )
@@ -118,7 +138,7 @@ class ScoringRun:
             "schema": None if self.schema is None else schema_to_bytes(self.schema),
         }
 
-    def _weight_of(self, mini_batch_ids: set[int]) -> float:
+    def _weight_of(self, mini_batch_ids: Collection[int]) -> float:
         before = self._plan.cumulative_weights
         ids = np.fromiter(mini_batch_ids, dtype=np.int64)
         return float((before[ids + 1] - before[ids]).sum())
@@ -138,13 +158,13 @@ class ScoringRun:
 
     def _end(self, wave: Wave) -> None:
         if wave.error is not None:
-            raise explain_failure(wave.error, doing=f"scoring wave {wave.number}") from wave.error
+            doing = f"scoring wave {wave.number}"
+            folders = self._folder.written_to()
+            raise explain_failure(wave.error, doing=doing, folders=folders) from wave.error
         self._in_flight.remove(wave)
         wave.release()
-        files = staging.wave_files(wave.folder)
-        outcomes = staging.read_outcomes(files)
+        outcomes = self._staged.commit(wave.folder, confirm=self._stop_signs.confirm)
         self._account.add(outcomes)
-        self.staged.extend(files)
         _check_init(outcomes)
         done = {outcome.mini_batch_id for outcome in outcomes}
         self._weight_done += self._weight_of(done)
@@ -154,7 +174,7 @@ class ScoringRun:
         self._progress.event("wave_committed", wave=wave.number, mini_batches=len(outcomes))
 
     def _put_back(self, wave: Wave, done: set[int]) -> None:
-        """What a task left when it stopped itself is pending again."""
+        """What a task left when it stopped itself, or what was damaged, is pending again."""
         left = [
             range(number, number + 1)
             for task in wave.tasks
@@ -169,11 +189,11 @@ class ScoringRun:
         return not is_left and self._account.counts.rows > 0
 
     def _pin_schema(self) -> None:
-        schemas = staging.payload_schemas(self.staged)
+        schemas = staging.payload_schemas(self._staged.files)
         if not schemas:
             return
         self.schema = common_schema(schemas)
-        self._folder.result_schema.write_bytes(schema_to_bytes(self.schema))
+        self._folder.write_result_schema(schema_to_bytes(self.schema))
         self._progress.event("schema_pinned", columns={f.name: str(f.type) for f in self.schema})
 
     def _live_counts(self) -> Counts:

@@ -12,11 +12,14 @@ from pyspark.sql import SparkSession
 
 import sparkscore
 from sparkscore.driver.delta_jars import delta_jars
+from sparkscore.driver.job_folder import JobFolder
 from sparkscore.errors import MissingDependencyError
 from sparkscore.messages.launch import LaunchMessage
 from sparkscore.plan.machine import read_machine
 from sparkscore.plan.spark_application import SparkApplication, plan_launched_application
 
+_JAVA_OPTIONS = "spark.driver.extraJavaOptions"
+_SOCKETS = "spark.python.unix.domain.socket.dir"
 _DELTA_EXTENSION = "io.delta.sql.DeltaSparkSessionExtension"
 
 
@@ -28,6 +31,11 @@ def open_session(launch: LaunchMessage) -> SparkSession:
     builder = SparkSession.builder.master(application.master)
     for key, value in application.conf.items():
         builder = builder.config(key, value)
+    if not submitted:
+        folder = JobFolder(launch.job_folder)
+        builder = builder.config(_JAVA_OPTIONS, _java_options(folder, application))
+        if _SOCKETS not in application.conf:
+            builder = builder.config(_SOCKETS, str(folder.make_socket_folder()))
     if launch.output.format == "delta" and not submitted:
         builder = builder.config("spark.jars", _all_jars(application))
     spark = builder.getOrCreate()
@@ -60,6 +68,12 @@ def _application(launch: LaunchMessage, submitted: dict[str, str]) -> SparkAppli
         machine=read_machine(),
         submitted=submitted,
     )
+
+
+def _java_options(folder: JobFolder, application: SparkApplication) -> str:
+    """What a killed JVM leaves in its temporary folder goes with the job's scratch folder."""
+    ours = f'"-Djava.io.tmpdir={folder.make_temporary_folder()}"'
+    return f"{ours} {application.conf.get(_JAVA_OPTIONS, '')}".strip()
 
 
 def _all_jars(application: SparkApplication) -> str:

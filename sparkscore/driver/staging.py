@@ -1,12 +1,11 @@
 """Staged rows: what waves leave in the job folder, read back. Spark driver, without Spark.
 
-A wave is a folder of Parquet files and is committed when ``_SUCCESS`` stands in it. A row is one
-part of a mini-batch: rows of one mini-batch are adjacent, parts ascend, the last has the outcome.
+A wave is a folder of Parquet files; see ``staged_waves`` for which waves count. A row is one part
+of a mini-batch: rows of one mini-batch are adjacent, parts ascend, the last has the outcome.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,20 +35,7 @@ STAGED_WRITER_OPTIONS = {
 }
 """With Spark's defaults a few large payloads fill the JVM's heap: see docs on staged rows."""
 
-_WAVE = re.compile(r"wave-(\d+)")
 _READ_BYTES = 1024 * 1024
-
-
-def committed_waves(folder: Path) -> dict[int, tuple[Path, ...]]:
-    """The staged files of each committed wave below the staging folder, by wave number."""
-    waves: dict[int, tuple[Path, ...]] = {}
-    if not folder.is_dir():
-        return waves
-    for path in sorted(folder.iterdir()):
-        match = _WAVE.fullmatch(path.name)
-        if match is not None and (path / "_SUCCESS").exists():
-            waves[int(match.group(1))] = wave_files(path)
-    return dict(sorted(waves.items()))
 
 
 def wave_files(folder: Path) -> tuple[Path, ...]:
@@ -90,6 +76,12 @@ def check_staging(files: Sequence[Path]) -> None:
         order.end(file)
 
 
+def check_whole(damaged: Sequence[Path]) -> None:
+    """Raises PublishError (STAGING_DAMAGED) if there are damaged files."""
+    if damaged:
+        raise _damaged(damaged[0], "it is not as it was written")
+
+
 def payload_schemas(files: Iterable[Path]) -> list[Any]:
     """The distinct schemas of the results in these staged files, in mini-batch order."""
     schemas: dict[bytes, Any] = {}
@@ -116,7 +108,14 @@ def iter_payload_tables(files: Iterable[Path]) -> Iterator[tuple[int, Any]]:
                 order.check(mini_batch_id, parts[index], file=file)
                 payload = payloads[index]
                 if payload.is_valid:
-                    yield mini_batch_id, read_payload(payload.as_buffer())
+                    yield mini_batch_id, _read_payload(payload.as_buffer(), file)
+
+
+def _read_payload(content: Any, file: Path) -> Any:
+    try:
+        return read_payload(content)
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(file, error) from error
 
 
 class _RowOrder:

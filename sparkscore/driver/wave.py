@@ -120,7 +120,7 @@ def task_text(plan: ScoringPlan, task: TaskRange) -> str:
     """The mini-batches of a task as its worker reads them; see ``score_task``."""
     return json.dumps(
         [
-            (mini_batch.mini_batch_id, mini_batch.paths)
+            (mini_batch.mini_batch_id, mini_batch.paths, mini_batch.etags)
             for mini_batch in plan.iter_mini_batches(task.mini_batch_ids)
         ]
     )

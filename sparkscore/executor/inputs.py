@@ -3,6 +3,9 @@
 ``direct``: the files are visible here. ``fetch``: they are downloaded from their store into the
 worker's scratch folder, the next mini-batch while the current one runs, and removed afterwards. A
 download that takes longer than FETCH_TIMEOUT_SECONDS fails its attempt.
+
+An input that is gone, or is not the file that was planned, is never handed to the script: one
+``stat`` tells for a local file, one question to the store for a file with an etag.
 """
 
 from __future__ import annotations
@@ -16,7 +19,13 @@ from typing import Any
 
 from sparkscore.executor.attempt_folders import remove_tree
 from sparkscore.messages.mini_batch import FETCH
-from sparkscore.storage import child_path, describe_error, fetch_file, open_store
+from sparkscore.storage import (
+    child_path,
+    describe_error,
+    fetch_file,
+    is_same_file,
+    open_store,
+)
 
 FETCH_TIMEOUT_SECONDS = 1800.0
 """How long the download of one input may take."""
@@ -30,6 +39,10 @@ class InputError(Exception):
     def __init__(self, message: str, *, condition: str = "INPUT_NOT_READABLE") -> None:
         super().__init__(message)
         self.condition = condition
+
+
+class InputGoneError(InputError):
+    """An input that is not there any more, or was replaced: no retry brings it back."""
 
 
 class InputStage:
@@ -52,13 +65,44 @@ class InputStage:
         self.root = os.path.join(scratch, "inputs") if self._fetches else self._source
         self._pool = ThreadPoolExecutor(_FETCH_THREADS) if self._fetches else None
         self._pending: dict[str, Future[None]] = {}
+        self._etags: dict[str, str] = {}
 
-    def prefetch(self, paths: Sequence[str]) -> None:
-        """Start to fetch what ``local_paths`` will be asked for next."""
+    def prefetch(self, paths: Sequence[str], etags: Sequence[str] = ()) -> None:
+        """Start to fetch what ``local_paths`` will be asked for next.
+
+        ``etags`` are those that were planned; without them nobody asks whether a file has changed.
+        """
         if self._pool is not None:
+            self._etags.update(zip(paths, etags))
             for path in paths:
                 if path not in self._pending:
                     self._pending[path] = self._pool.submit(self._fetch, path)
+
+    def find_gone(self, paths: Sequence[str], etags: Sequence[str]) -> dict[str, InputGoneError]:
+        """Which of these inputs are not what was planned, with INPUT_CHANGED or INPUT_NOT_FOUND."""
+        self.prefetch(paths, etags)
+        found = self._find_gone_in_store if self._fetches else self._find_gone_here
+        gone = {path: found(path, etag) for path, etag in zip(paths, etags)}
+        return {path: error for path, error in gone.items() if error is not None}
+
+    def _find_gone_here(self, path: str, etag: str) -> InputGoneError | None:
+        if not etag:
+            return None
+        try:
+            status = os.stat(os.path.join(self.root, path))
+        except (FileNotFoundError, NotADirectoryError):
+            return _not_found(path)
+        except OSError:
+            return None
+        return None if f"{status.st_size}-{status.st_mtime_ns}" == etag else _changed(path)
+
+    def _find_gone_in_store(self, path: str, etag: str) -> InputGoneError | None:
+        """What else goes wrong with a download is the business of the attempt, which repeats it."""
+        del etag
+        error = self._pending[path].exception()
+        if isinstance(error, FileNotFoundError):
+            return _not_found(path)
+        return error if isinstance(error, InputGoneError) else None
 
     def local_paths(self, paths: Sequence[str]) -> list[str]:
         """The local paths of these inputs; raises InputError if one cannot be fetched."""
@@ -72,6 +116,7 @@ class InputStage:
         """Remove what was fetched for these inputs."""
         for path in paths if self._fetches else ():
             future = self._pending.pop(path, None)
+            self._etags.pop(path, None)
             if future is not None and not future.cancel():
                 future.exception()
             if _is_plain(path):
@@ -103,6 +148,9 @@ class InputStage:
         os.makedirs(os.path.dirname(target), exist_ok=True)
         filesystem, folder = self._open()
         source = child_path(filesystem, folder, path)
+        etag = self._etags.get(path)
+        if etag and not is_same_file(filesystem.info(source), etag):
+            raise _changed(path)
         fetch_file(filesystem, source, target, timeout_seconds=self._timeout_seconds)
 
     def _open(self) -> tuple[Any, str]:
@@ -110,6 +158,17 @@ class InputStage:
             if self._store is None:
                 self._store = open_store(self._source, self._options)
             return self._store
+
+
+def _not_found(path: str) -> InputGoneError:
+    return InputGoneError(f"{path} was there when the job was planned", condition="INPUT_NOT_FOUND")
+
+
+def _changed(path: str) -> InputGoneError:
+    return InputGoneError(
+        f"{path} is not the file that was planned: its size, time or etag has changed",
+        condition="INPUT_CHANGED",
+    )
 
 
 def _condition_of(error: BaseException) -> str:

@@ -156,7 +156,9 @@ class MiniBatchRunner:
         return ScoredMiniBatch(outcome, tuple(account.payloads))
 
     def _score_whole(self, mini_batch: MiniBatch, inputs: InputStage, account: _Account) -> str:
-        paths = mini_batch.paths
+        paths = self._take_out_gone(mini_batch, inputs, account)
+        if not paths:
+            return FAILED
         for _ in range(1 + self._scoring.max_retries):
             account.attempts += 1
             try:
@@ -169,6 +171,16 @@ class MiniBatchRunner:
         else:
             account.failures.extend(failed_inputs(paths, account.error, attempts=account.attempts))
         return FAILED
+
+    def _take_out_gone(
+        self, mini_batch: MiniBatch, inputs: InputStage, account: _Account
+    ) -> tuple[str, ...]:
+        """Fail the inputs that are not what was planned; returns the others."""
+        gone = inputs.find_gone(mini_batch.paths, mini_batch.etags)
+        for path, error in gone.items():
+            account.error = make_failure(error.condition, error)
+            account.failures.append(FailedInput(path, error.condition, str(error)))
+        return tuple(path for path in mini_batch.paths if path not in gone)
 
     def _isolate(
         self,

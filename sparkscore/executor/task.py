@@ -171,7 +171,9 @@ def score_task(context: TaskContext, task: str) -> Iterator[pa.RecordBatch]:
     """Score the mini-batches of one task; yields staged rows in their order."""
     session = worker_session(context)
     session.runner.open()
-    mini_batches = [MiniBatch(entry[0], tuple(entry[1])) for entry in json.loads(task)]
+    mini_batches = [
+        MiniBatch(entry[0], tuple(entry[1]), tuple(entry[2])) for entry in json.loads(task)
+    ]
     finished: dict[int, str] = {}
     limit = FailureLimit(context)
     stop_at = time.monotonic() + context.seconds_left
@@ -195,9 +197,9 @@ def _score(
     following: list[MiniBatch],
     context: TaskContext,
 ) -> ScoredMiniBatch:
-    session.inputs.prefetch(mini_batch.paths)
+    session.inputs.prefetch(mini_batch.paths, mini_batch.etags)
     for upcoming in following:
-        session.inputs.prefetch(upcoming.paths)
+        session.inputs.prefetch(upcoming.paths, upcoming.etags)
     scored = session.runner.score(mini_batch, session.inputs, schema=context.schema)
     session.inputs.release(mini_batch.paths)
     return scored

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pyarrow as pa
 
 from sparkscore.errors import PlanError
@@ -20,13 +22,14 @@ _CHUNK_FILE_COUNT = 65_536
 class FileColumns:
     """Files of the input ``uri``, appended one by one; memory holds one chunk of Python objects."""
 
-    def __init__(self, uri: str) -> None:
-        self._uri = uri
+    def __init__(self, uri: str, *, check: Callable[[], None] = lambda: None) -> None:
+        self._uri, self._check = uri, check
         self._batches: list[pa.RecordBatch] = []
         self._start_chunk()
 
     def append(self, path: str, size: int, etag: str) -> None:
-        """Adds one file; ``path`` is relative to the root."""
+        """Adds one file; ``path`` is relative to the root. Raises what ``check`` raises."""
+        self._check()
         self._paths.append(path)
         self._sizes.append(size)
         self._etags.append(etag)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -45,19 +45,22 @@ def list_inputs(
     options: Mapping[str, str] | None = None,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
+    check: Callable[[], None] = lambda: None,
 ) -> Listing:
     """The files at ``uri``: a file, a folder with all below, or a glob; locally or in a store.
 
     ``options`` are those of ``storage.open_store``; ``include`` and ``exclude`` are patterns of
     paths relative to the folder (see ``listing.filters``). ``limit`` keeps the first files by
-    path. Raises InputNotFoundError, EmptyInputError, MissingDependencyError, or PlanError with the
+    path. ``check`` is called for each file: what it raises ends the listing.
+
+    Raises InputNotFoundError, EmptyInputError, MissingDependencyError, or PlanError with the
     condition INPUT_NOT_READABLE, INPUT_NAME_NOT_UTF8, INPUT_NOT_SUPPORTED or one of
     ``storage.open_store``.
     """
     if limit is not None and limit < 1:
         raise InvalidFieldError(f"limit is {limit}: it must be at least 1", field="limit")
     source = _open_input(uri, options or {}, include=include, exclude=exclude)
-    columns = FileColumns(uri)
+    columns = FileColumns(uri, check=check)
     skipped = source.list_files(columns, limit=limit)
     files = columns.to_table()
     if files.num_rows == 0:

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sparkscore.listing.filters import NameFilter, Skipped
 from sparkscore.listing.location import not_found, not_readable
+from sparkscore.storage import get_etag
 
 if TYPE_CHECKING:
     from sparkscore.listing.columns import FileColumns
-
-_ETAG_KEYS = ("ETag", "etag")
-_TIME_KEYS = (
-    *("mtime", "LastModified", "last_modified", "Last-Modified", "updated", "modified"),
-    "created",
-)
 
 
 class StoreInput:
@@ -106,17 +100,6 @@ class StoreInput:
         except Exception as error:
             # The cause's text may hold credentials.
             raise not_readable(self._uri, error, path=self._path) from None
-
-
-def get_etag(info: dict[str, Any]) -> str:
-    """The store's etag of a file, else ``<size>-<mtime>`` as the store tells it."""
-    for key in _ETAG_KEYS:
-        if info.get(key):
-            return str(info[key]).strip('"')
-    modified = next((info[key] for key in _TIME_KEYS if info.get(key) is not None), "")
-    if isinstance(modified, datetime):
-        modified = modified.isoformat()
-    return f"{info.get('size') or 0}-{modified}"
 
 
 def _folder_of(path: str) -> str:

@@ -15,8 +15,7 @@ from sparkscore.errors import PlanError
 from sparkscore.listing.columns import FileColumns
 from sparkscore.listing.filters import NameFilter, Skipped
 from sparkscore.listing.location import not_found, not_readable
-from sparkscore.listing.store import get_etag
-from sparkscore.storage import child_path
+from sparkscore.storage import child_path, get_etag
 
 _MAX_DEPTH = 64
 _REQUESTS_AT_ONCE = 16

@@ -4,6 +4,7 @@ Credentials come from the environment or a named profile, never from a URI or an
 imported inside functions only: a script host without stores needs none of it.
 """
 
+from sparkscore.storage.etags import get_etag, is_same_file
 from sparkscore.storage.redaction import describe_error, redact
 from sparkscore.storage.stores import OPTIONS, child_path, fetch_file, is_web, open_store
 from sparkscore.storage.uri import check_uri, get_scheme, is_uri, join_uri
@@ -21,7 +22,9 @@ __all__ = [
     "child_path",
     "describe_error",
     "fetch_file",
+    "get_etag",
     "get_scheme",
+    "is_same_file",
     "is_uri",
     "is_web",
     "join_uri",

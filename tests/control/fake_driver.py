@@ -70,6 +70,11 @@ def die():
     sys.exit(1)
 
 
+def find_lease_held():
+    print("sparkscore: LEASE_HELD: process 7 runs the job", file=sys.stderr)
+    sys.exit(5)
+
+
 def kill_itself():
     os.kill(os.getpid(), signal.SIGKILL)
 

@@ -37,7 +37,7 @@ def write_deployment(folder: Path, **fields: Any) -> Path:
 def write_java(folder: Path, *, version: int = 17) -> Path:
     """A Java home whose ``java`` only tells its version."""
     java = folder / "bin" / "java"
-    java.parent.mkdir(parents=True)
+    java.parent.mkdir(parents=True, exist_ok=True)
     java.write_text(
         "#!/bin/sh\n"
         f"echo '    java.home = {folder}' >&2\n"

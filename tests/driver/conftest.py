@@ -55,7 +55,7 @@ def make_wave(tmp_path: Path) -> Callable[..., list[Path]]:
         is_committed: bool = True,
         row_group_rows: int = 1000,
     ) -> list[Path]:
-        folder = tmp_path / "staging" / f"wave-{number:05d}"
+        folder = tmp_path / "staging" / f"wave-{number:05d}.1"
         paths = []
         for index, results in enumerate(files):
             rows = [

@@ -10,6 +10,7 @@ from typing import Any
 import fsspec
 import pytest
 
+from sparkscore.driver.publish.gate import OPEN_GATE, PublishGate
 from sparkscore.driver.publish.in_store import find_committed, publish_in_store
 from sparkscore.driver.publish.published import PublishedOutput
 from sparkscore.errors import AlreadyExistsError, OutputNotWritableError, PublishError
@@ -44,12 +45,18 @@ def writer(files: dict[str, str], *, is_single: bool = False) -> Callable[..., P
     return write
 
 
-def publish(output: OutputMessage, tmp_path: Path, files: dict[str, str]) -> PublishedOutput:
+def publish(
+    output: OutputMessage,
+    tmp_path: Path,
+    files: dict[str, str],
+    gate: PublishGate = OPEN_GATE,
+) -> PublishedOutput:
     return publish_in_store(
         output,
         job_name="job",
         scratch=tmp_path / "scratch",
         publish_locally=writer(files, is_single=output is CSV),
+        gate=gate,
     )
 
 
@@ -118,3 +125,35 @@ def test_publish__web_is_read_only(tmp_path: Path) -> None:
     with pytest.raises(OutputNotWritableError) as caught:
         publish_in_store(output, job_name="job", scratch=tmp_path, publish_locally=writer({}))
     assert caught.value.condition == "STORE_READ_ONLY"
+
+
+def test_publish__file_of_a_killed_driver_is_known_by_its_content(
+    store: Any, tmp_path: Path
+) -> None:
+    gate = PublishGate(tmp_path / "publish.json")
+    first = publish(CSV, tmp_path, {"predictions.csv": "a\n1\n"}, gate)
+    assert publish(CSV, tmp_path, {"predictions.csv": "never written"}, gate) == first
+    store.pipe("/out/run/predictions.csv", b"a\n2\n")
+    with pytest.raises(AlreadyExistsError):
+        publish(CSV, tmp_path, {"predictions.csv": "a\n1\n"}, gate)
+    assert content(store) == {"/out/run/predictions.csv": "a\n2\n"}
+
+
+@pytest.mark.parametrize("output", [FILES, TABLE], ids=["folder", "table"])
+def test_publish__rest_of_a_killed_upload_is_replaced(
+    store: Any, tmp_path: Path, output: OutputMessage
+) -> None:
+    gate = PublishGate(tmp_path / "publish.json")
+    files = {"a.parquet": "1", "b.parquet": "2", LOG: "{}"}
+    whole = publish(output, tmp_path, files, gate)
+    expected = content(store)
+    folder = whole.path.removeprefix("memory:/")
+    store.rm_file(f"{folder}/{LOG}")
+    store.pipe(f"{folder}/a.parquet", b"of the first run")
+    assert publish(output, tmp_path, files, gate) == whole
+    assert content(store) == expected
+    store.rm_file(f"{folder}/{LOG}")
+    store.pipe(f"{folder}/foreign", b"of somebody else")
+    with pytest.raises(AlreadyExistsError):
+        publish(output, tmp_path, files, gate)
+    assert f"{folder}/a.parquet" in content(store)

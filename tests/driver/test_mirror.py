@@ -88,12 +88,12 @@ def test_mirror__follows_the_job(folder: JobFolder, store: Any) -> None:
     mirror.start()
     wait_for(store, "status.json")
     assert names_in(store) == {"launch.json", "submit.sh", "code/score.py", "status.json"}
-    write(folder, "staging/wave-00000/part-0.parquet")
-    write(folder, "staging/wave-00001/part-0.parquet")
-    write(folder, "staging/wave-00000/_SUCCESS")
-    wait_for(store, "staging/wave-00000/_SUCCESS")
-    assert "staging/wave-00000/part-0.parquet" in names_in(store)
-    assert "staging/wave-00001/part-0.parquet" not in names_in(store)
+    write(folder, "staging/wave-00000.1/part-0.parquet")
+    write(folder, "staging/wave-00001.1/part-0.parquet")
+    write(folder, "staging/wave-00000.1/_committed.json")
+    wait_for(store, "staging/wave-00000.1/_committed.json")
+    assert "staging/wave-00000.1/part-0.parquet" in names_in(store)
+    assert "staging/wave-00001.1/part-0.parquet" not in names_in(store)
     write(folder, "status.json", json.dumps({"status": "Finalizing"}))
     deadline = time.monotonic() + 4
     while b"Finalizing" not in store.cat(f"{URI}/status.json") and time.monotonic() < deadline:
@@ -120,12 +120,11 @@ def test_mirror__ends_with_the_whole_account(folder: JobFolder, store: Any) -> N
 
 def test_mirror__staging_goes_where_it_went_locally(folder: JobFolder, store: Any) -> None:
     mirror = JobMirror(folder, MirrorMessage(URI))
-    write(folder, "staging/wave-00000/part-0.parquet")
-    write(folder, "staging/wave-00000/_SUCCESS")
+    write(folder, "staging/wave-00000.1/part-0.parquet")
+    write(folder, "staging/wave-00000.1/_committed.json")
     mirror.start()
-    wait_for(store, "staging/wave-00000/_SUCCESS")
-    folder.remove_staging()
-    assert mirror.finish() == ()
+    wait_for(store, "staging/wave-00000.1/_committed.json")
+    assert mirror.finish(drops_staging=True) == ()
     assert not any(name.startswith("staging") for name in names_in(store))
 
 

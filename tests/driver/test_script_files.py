@@ -134,10 +134,10 @@ def test_publish_folder__attempt_folder_is_gone(tmp_path: Path) -> None:
 
 
 def test_publish_folder__repeat_after_a_killed_publish(tmp_path: Path) -> None:
-    write(tmp_path / ".out.job.tmp", {"half": "half"})
+    write(tmp_path / ".out.job.1.tmp", {"half": "half"})
     publish(tmp_path / "out", [(0, (write(tmp_path / "a", {"x": "1"}),))])
     assert texts_in(tmp_path / "out") == {"x": "1"}
-    assert not (tmp_path / ".out.job.tmp").exists()
+    assert not (tmp_path / ".out.job.1.tmp").exists()
 
 
 def test_publish_folder__copies_where_links_do_not_work(

@@ -207,10 +207,10 @@ def test_publish_file__rest_of_a_killed_publish_is_replaced(
     files: list[Path], tmp_path: Path
 ) -> None:
     target = tmp_path / "x.csv"
-    (tmp_path / ".x.csv.job.tmp").write_text("half")
+    (tmp_path / ".x.csv.job.1.tmp").write_text("half")
     publish(files, target)
     assert target.read_bytes().startswith(b"prediction\n1\n")
-    assert not (tmp_path / ".x.csv.job.tmp").exists()
+    assert not (tmp_path / ".x.csv.job.1.tmp").exists()
 
 
 def test_publish_file__file_in_the_way_of_the_folder(files: list[Path], tmp_path: Path) -> None:

@@ -19,7 +19,6 @@ from sparkscore.driver.staging import (
     STAGED_DDL,
     STAGED_SCHEMA,
     check_staging,
-    committed_waves,
     iter_payload_tables,
     payload_schemas,
     read_outcomes,
@@ -44,18 +43,6 @@ def rewrite(path: Path, change: Callable[[list[dict[str, Any]]], list[dict[str, 
 def test_staged_schema__ddl_has_the_same_columns() -> None:
     names = [column.split()[0] for column in STAGED_DDL.split(", ")]
     assert names == STAGED_SCHEMA.names
-
-
-def test_committed_waves__only_with_their_mark(make_wave: MakeWave, tmp_path: Path) -> None:
-    second = make_wave({5: [1]}, number=1)
-    first = make_wave({0: [1]}, {1: [1]}, number=0)
-    make_wave({9: [1]}, number=2, is_committed=False)
-    (tmp_path / "staging" / "wave-00001" / ".part-00000-0.parquet.crc").touch()
-    assert committed_waves(tmp_path / "staging") == {0: tuple(first), 1: tuple(second)}
-
-
-def test_committed_waves__no_staging_folder(tmp_path: Path) -> None:
-    assert committed_waves(tmp_path / "staging") == {}
 
 
 def test_read_outcomes__by_mini_batch(make_wave: MakeWave) -> None:

@@ -64,7 +64,8 @@ def test_task__that_stops_early_leaves_nothing_fetched(make_context: Any) -> Non
     context = make_context(
         READS, input_root="memory://bucket/in", transport="fetch", seconds_left=0.0
     )
-    rows = list(score_task(context, json.dumps([(0, ["a"]), (1, ["b"]), (2, ["c"])])))
+    task = [(number, [name], [""]) for number, name in enumerate("abc")]
+    rows = list(score_task(context, json.dumps(task)))
     assert [row["mini_batch_id"] for batch in rows for row in batch.to_pylist()] == [0]
     assert list(context.finished.outcomes) == [0]
     assert files_below(Path(worker_session(context).inputs.root)) == []
@@ -76,7 +77,7 @@ def test_worker_session__of_another_job_is_removed_with_its_folder(
     (tmp_path / "a").write_text("text")
     script = "def run(batch):\n    open('left behind', 'w').close()\n    return batch\n"
     first = make_context(script, input_root=str(tmp_path), transport="direct")
-    list(score_task(first, json.dumps([(0, ["a"])])))
+    list(score_task(first, json.dumps([(0, ["a"], [""])])))
     session = worker_session(first)
     folder = Path(session._scratch)
     assert (folder / "left behind").exists()

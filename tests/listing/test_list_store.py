@@ -18,7 +18,7 @@ from sparkscore.errors import (
     PlanError,
 )
 from sparkscore.listing import check_input, list_inputs
-from sparkscore.listing.store import get_etag
+from sparkscore.storage import get_etag
 
 
 class RefusingFileSystem(MemoryFileSystem):  # type: ignore[misc]

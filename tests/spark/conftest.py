@@ -25,6 +25,7 @@ from sparkscore.messages.launch import (
 )
 from sparkscore.messages.status import SummaryMessage
 from sparkscore.plan.spark_application import DELTA_CONF
+from tests.spark.drivers import kill_drivers
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -53,6 +54,13 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     session.sparkContext.setLogLevel("OFF")
     yield session
     session.stop()
+
+
+@pytest.fixture(autouse=True)
+def no_driver_left() -> Iterator[None]:
+    """Drivers that a failed test has left are killed."""
+    yield
+    kill_drivers()
 
 
 @dataclass(frozen=True)

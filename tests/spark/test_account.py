@@ -253,4 +253,4 @@ def test_job_folder__holds_what_it_promises(run_job: Any) -> None:
 
 def test_keep_staging__leaves_the_staged_rows(run_job: Any) -> None:
     job = run_job(NAMES, job={"keep_staging": True})
-    assert (job.folder / "staging" / "wave-00000" / "_SUCCESS").exists()
+    assert (job.folder / "staging" / "wave-00000.1" / "_committed.json").exists()

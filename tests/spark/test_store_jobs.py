@@ -210,8 +210,8 @@ def test_store_job__folder_is_mirrored(ran: Ran, name: str) -> None:
 
 def test_store_job__failed_one_keeps_its_staging_in_the_mirror(ran: Ran) -> None:
     names = ran.files("jobs/taken/staging")
-    assert "wave-00000/_SUCCESS" in names
-    assert any(name.startswith("wave-00000/part-") for name in names)
+    assert "wave-00000.1/_committed.json" in names
+    assert any(name.startswith("wave-00000.1/part-") for name in names)
 
 
 def test_store_job__no_secret_stands_anywhere(ran: Ran) -> None:

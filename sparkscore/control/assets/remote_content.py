@@ -10,8 +10,7 @@ from typing import Any
 
 from sparkscore.control.assets.content import hash_text
 from sparkscore.errors import SparkscoreError, UnresolvedReferenceError
-from sparkscore.listing.store import get_etag
-from sparkscore.storage import describe_error, open_store
+from sparkscore.storage import describe_error, get_etag, open_store
 
 
 @dataclass(frozen=True)

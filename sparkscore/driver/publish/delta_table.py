@@ -26,7 +26,9 @@ from sparkscore.driver.publish.delta_target import (
     FolderTarget,
     find_published,
 )
+from sparkscore.driver.publish.gate import OPEN_GATE, PublishGate
 from sparkscore.driver.publish.published import PublishedOutput
+from sparkscore.driver.spark_jobs import canceling_jobs
 from sparkscore.driver.staging import STAGED_DDL, check_staging
 from sparkscore.errors import PublishError
 from sparkscore.executor.decode import decode_payloads
@@ -47,29 +49,36 @@ def publish_delta(
     job_name: str,
     user_metadata: Mapping[str, Any],
     expected_rows: int,
+    gate: PublishGate = OPEN_GATE,
 ) -> PublishedOutput:
     """Write the staged results to the folder ``output.path`` or the table ``output.table``.
 
     A folder must not exist or be empty; a table may exist if ``output.mode`` is append or
     overwrite and its columns can hold the results. A repeat after success changes nothing and
-    returns the same again.
+    returns the same again; files that a killed driver of this job left in a folder, without a
+    commit, are removed first.
     """
-    target = _target(spark, output)
+    target = _target(spark, output, gate)
     published = find_published(target, output, job_name=job_name)
     if published is None:
         fitted = target.fitted_schema(delta_schema(schema))
         check_staging(staged_files)
         options = _commit_options(job_name, user_metadata)
-        with _session_conf(spark, _write_conf(options, staged_files)):
-            _write(target, _decoded(spark, staged_files, fitted), options)
+        with (
+            _removing_failed_write(target),
+            _session_conf(spark, _write_conf(options, staged_files)),
+            canceling_jobs(spark, f"sparkscore {job_name} publish", gate.check),
+        ):
+            target.announce()
+            target.write(_decoded(spark, staged_files, fitted), options)
         published = find_published(target, output, job_name=job_name)
     return _check_rows(target, published, expected_rows=expected_rows)
 
 
-def _target(spark: SparkSession, output: OutputMessage) -> DeltaTarget:
+def _target(spark: SparkSession, output: OutputMessage, gate: PublishGate) -> DeltaTarget:
     if output.table is not None:
-        return CatalogTarget(spark, output.table, output.mode)
-    return FolderTarget(spark, output.path)
+        return CatalogTarget(spark, output.table, output.mode, gate)
+    return FolderTarget(spark, output.path, gate)
 
 
 def _commit_options(job_name: str, user_metadata: Mapping[str, Any]) -> dict[str, str]:
@@ -114,9 +123,11 @@ def _decoded(spark: SparkSession, staged_files: Sequence[Path], schema: Any) -> 
     )
 
 
-def _write(target: DeltaTarget, frame: DataFrame, options: dict[str, str]) -> None:
+@contextmanager
+def _removing_failed_write(target: DeltaTarget) -> Iterator[None]:
+    """Around what waits until the last task has ended, or it would write again."""
     try:
-        target.write(frame, options)
+        yield
     except Exception:
         if target.find_table() is None:
             target.remove()

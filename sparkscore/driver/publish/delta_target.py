@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -12,11 +13,17 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.functions import lit
 
 from sparkscore.driver.publish.delta_schema import fit_to_table
+from sparkscore.driver.publish.gate import OPEN_GATE, PublishGate
 from sparkscore.driver.publish.published import PublishedOutput
 from sparkscore.errors import AlreadyExistsError
 from sparkscore.messages.launch import OutputMessage
+from sparkscore.messages.resume import PublishMessage
 
 _HISTORY_COUNT = 100
+_UNCOMMITTED = re.compile(
+    r"\.?part-[^/]*\.parquet(\.crc)?|_delta_log/(\.[^/]*|[^/]*\.tmp|[^/]*\.crc|_commits/[^/]*)"
+)
+"""Data files, and of the log what is no commit: ``<version>.json`` alone makes a table."""
 
 
 class DeltaTarget(Protocol):
@@ -27,6 +34,9 @@ class DeltaTarget(Protocol):
 
     def fitted_schema(self, schema: Any) -> Any:
         """The schema to write; raises if what stands there must not be written to."""
+
+    def announce(self) -> None:
+        """Record that this job is about to write there; raises if it must not any more."""
 
     def write(self, frame: DataFrame, options: dict[str, str]) -> None:
         """Commit the rows in one transaction."""
@@ -68,8 +78,8 @@ def _job_of(user_metadata: str | None) -> Any:
 class FolderTarget:
     """A folder that does not exist or is empty."""
 
-    def __init__(self, spark: SparkSession, path: str) -> None:
-        self._spark, self._path = spark, path
+    def __init__(self, spark: SparkSession, path: str, gate: PublishGate = OPEN_GATE) -> None:
+        self._spark, self._path, self._gate = spark, path, gate
         self._files, self._root = fsspec.core.url_to_fs(path)
         self._is_there = self._files.isdir(self._root)
 
@@ -81,11 +91,25 @@ class FolderTarget:
         return DeltaTable.forPath(self._spark, self._path)
 
     def fitted_schema(self, schema: Any) -> Any:
+        if self._gate.find_announced(self._path) is not None and self._is_uncommitted():
+            self.remove()
         if self._files.exists(self._root) and (
             not self._files.isdir(self._root) or self._files.ls(self._root, detail=False)
         ):
             raise _exists(f"the output {self._path}", "choose another output path", self._path)
         return schema
+
+    def announce(self) -> None:
+        self._gate.announce(PublishMessage(self._path, kind="table"))
+
+    def _is_uncommitted(self) -> bool:
+        """Whether nothing stands there but what an unfinished write to a new table leaves."""
+        if not self._files.isdir(self._root):
+            return False
+        root = f"{self._root.rstrip('/')}/"
+        return all(
+            _UNCOMMITTED.fullmatch(name.removeprefix(root)) for name in self._files.find(self._root)
+        )
 
     def write(self, frame: DataFrame, options: dict[str, str]) -> None:
         frame.write.format("delta").options(**options).mode("errorifexists").save(self._path)
@@ -100,8 +124,14 @@ class FolderTarget:
 class CatalogTarget:
     """A table of the catalog; ``mode`` is needed for one that exists."""
 
-    def __init__(self, spark: SparkSession, table: str, mode: str | None) -> None:
-        self._spark, self._table, self._mode = spark, table, mode
+    def __init__(
+        self,
+        spark: SparkSession,
+        table: str,
+        mode: str | None,
+        gate: PublishGate = OPEN_GATE,
+    ) -> None:
+        self._spark, self._table, self._mode, self._gate = spark, table, mode, gate
         self._is_new = not spark.catalog.tableExists(table)
 
     def find_table(self) -> DeltaTable | None:
@@ -118,6 +148,9 @@ class CatalogTarget:
         fields = self._spark.table(self._table).schema.fields
         columns = {field.name: field.dataType.simpleString() for field in fields}
         return fit_to_table(schema, table=self._table, columns=columns)
+
+    def announce(self) -> None:
+        self._gate.announce(PublishMessage(self._table, kind="table"))
 
     def write(self, frame: DataFrame, options: dict[str, str]) -> None:
         if self._is_new:

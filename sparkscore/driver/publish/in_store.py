@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import json
 import shutil
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import fsspec
+
+from sparkscore.driver.publish.gate import OPEN_GATE, PublishGate, describe, get_output
 from sparkscore.driver.publish.published import PublishedOutput
 from sparkscore.errors import StorageError
 from sparkscore.messages.launch import OutputMessage
@@ -22,30 +26,42 @@ from sparkscore.storage import (
     join_uri,
     open_store,
     put_new_file,
+    remove_below,
     upload_new_folder,
 )
 
+_READ_BYTES = 1024 * 1024
 _FIRST_COMMIT = "_delta_log/00000000000000000000.json"
 
 PublishLocally = Callable[[OutputMessage], PublishedOutput]
 
 
 def publish_in_store(
-    output: OutputMessage, *, job_name: str, scratch: Path, publish_locally: PublishLocally
+    output: OutputMessage,
+    *,
+    job_name: str,
+    scratch: Path,
+    publish_locally: PublishLocally,
+    gate: PublishGate = OPEN_GATE,
 ) -> PublishedOutput:
     """Publish to the URI ``output.path``; ``publish_locally`` writes the same below ``scratch``.
 
-    A Delta table that this job has committed there is told of again. Raises AlreadyExistsError
-    (OUTPUT_EXISTS), OutputNotWritableError, StorageError, or what ``publish_locally`` raises.
+    What this job has published there is told of again: a Delta table is known by its commit, a
+    file by its content. A folder whose upload was killed is uploaded again. Raises
+    AlreadyExistsError (OUTPUT_EXISTS), OutputNotWritableError, StorageError, or what
+    ``publish_locally`` raises.
     """
     is_folder = output.action == "summary_only"
     is_table = not is_folder and output.format == "delta"
     uri = output.path if is_folder else join_uri(output.path, output.file_name)
     if is_table:
         published = find_committed(uri, output, job_name=job_name)
-        if published is not None:
-            return published
+    else:
+        published = _find_uploaded(uri, output, gate)
+    if published is not None:
+        return published
     if is_folder or is_table:
+        _remove_partial(uri, output, gate)
         check_writable_store(uri, output.options)
     else:
         check_writable_store(output.path, output.options, name=output.file_name)
@@ -53,10 +69,56 @@ def publish_in_store(
     shutil.rmtree(building, ignore_errors=True)
     try:
         local = publish_locally(replace(output, path=str(building), options={}))
-        _upload(Path(local.path), uri, output)
+        placed = replace(local, path=uri)
+        _upload(Path(local.path), placed, output, gate)
     finally:
         shutil.rmtree(building, ignore_errors=True)
-    return replace(local, path=uri)
+    return placed
+
+
+def _find_uploaded(uri: str, output: OutputMessage, gate: PublishGate) -> PublishedOutput | None:
+    """What this job announced for ``uri``, if it has arrived there whole."""
+    announced = gate.find_announced(uri)
+    if announced is None or announced.kind != "upload":
+        return None
+    store, path = open_store(uri, output.options)
+    try:
+        if announced.names:
+            is_whole = _find_names(store, path) == set(announced.names)
+        else:
+            is_whole = _measure(store, path) == (announced.size_bytes, announced.crc32)
+    except FileNotFoundError:
+        return None
+    return get_output(announced) if is_whole else None
+
+
+def _remove_partial(uri: str, output: OutputMessage, gate: PublishGate) -> None:
+    """Remove what a killed upload of this job left, if nothing else is there."""
+    announced = gate.find_announced(uri)
+    if announced is not None and announced.kind == "upload":
+        store, path = open_store(uri, output.options)
+        found = _find_names(store, path)
+        if found and found <= set(announced.names):
+            remove_below(store, path)
+
+
+def _find_names(store: Any, path: str) -> set[str]:
+    store.invalidate_cache()
+    folder = f"{path.strip('/')}/"
+    try:
+        return {name.strip("/").removeprefix(folder) for name in store.find(path)}
+    except FileNotFoundError:
+        return set()
+
+
+def _measure(store: Any, path: str) -> tuple[int, int]:
+    size_bytes = checksum = 0
+    store.invalidate_cache()
+    with store.open(path, "rb") as content:
+        while chunk := content.read(_READ_BYTES):
+            size_bytes += len(chunk)
+            checksum = zlib.crc32(chunk, checksum)
+    return size_bytes, checksum
 
 
 def find_committed(uri: str, output: OutputMessage, *, job_name: str) -> PublishedOutput | None:
@@ -95,8 +157,12 @@ def _find_commit_info(lines: list[str]) -> dict[str, Any]:
     return {}
 
 
-def _upload(local: Path, uri: str, output: OutputMessage) -> None:
+def _upload(local: Path, placed: PublishedOutput, output: OutputMessage, gate: PublishGate) -> None:
+    uri = placed.path
     if local.is_file():
+        size_bytes, crc32 = _measure(fsspec.filesystem("file"), str(local))
+        announced = describe(placed, kind="upload", crc32=crc32)
+        gate.announce(replace(announced, size_bytes=size_bytes))
         put_new_file(str(local), uri, output.options)
         return
     names = sorted(
@@ -106,6 +172,7 @@ def _upload(local: Path, uri: str, output: OutputMessage) -> None:
     )
     last = [name for name in names if output.format == "delta" and _is_commit(name)]
     first = [name for name in names if name not in set(last)]
+    gate.announce(describe(placed, kind="upload", names=tuple(names)))
     upload_new_folder(str(local), uri, output.options, names=first, last=last)
 
 

@@ -15,9 +15,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from sparkscore.driver.publish.gate import (
+    OPEN_GATE,
+    PublishGate,
+    describe,
+    find_leftovers,
+    get_output,
+    temporary_name,
+)
 from sparkscore.driver.publish.published import PublishedOutput
 from sparkscore.driver.publish.storage import new_folders, output_exists, storage_errors
 from sparkscore.errors import PublishError
+from sparkscore.executor.attempt_folders import remove_tree
 from sparkscore.messages.launch import OutputMessage
 
 _CANNOT_BUILD_BESIDE = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -25,40 +34,77 @@ _TARGET_TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
 
 
 def publish_folder(
-    *, folders: Iterable[tuple[int, Sequence[str]]], output: OutputMessage, job_name: str
+    *,
+    folders: Iterable[tuple[int, Sequence[str]]],
+    output: OutputMessage,
+    job_name: str,
+    gate: PublishGate = OPEN_GATE,
 ) -> PublishedOutput:
     """Merge the attempts' folders (by mini-batch id) into ``output.path``.
 
-    A name that an earlier mini-batch took gets ``-mb<id>`` before its suffix. Raises
-    AlreadyExistsError (OUTPUT_EXISTS) if the output is a file or a folder with content,
-    PublishError (STAGING_DAMAGED) if an attempt's folder is gone.
+    A folder that this job has published there is told of again, known by its inode or, where it
+    was filled in place, by its entries. A name that an earlier mini-batch took gets
+    ``-mb<id>`` before its suffix. Raises AlreadyExistsError (OUTPUT_EXISTS) if the output is a
+    file or a folder with content, PublishError (STAGING_DAMAGED) if an attempt's folder is gone.
     """
     target = Path(output.path)
     with storage_errors(target):
         if _is_taken(target, job_name):
-            raise output_exists(target)
+            published = _find_published(target, gate)
+            if published is not None:
+                return published
+            if not _take_back_partial(target, job_name, gate):
+                raise output_exists(target)
         with new_folders(target.parent):
-            building = _make_building_folder(target, job_name)
+            building = _make_building_folder(target, job_name, gate.token)
             try:
-                counts = _fill(building, sorted(folders))
+                counts = _fill(building, sorted(folders), gate)
+                published = PublishedOutput(path=str(target), format="files", rows=0, **counts)
+                names = tuple(sorted(entry.name for entry in building.iterdir()))
+                kind = "entries" if building.parent == target else "folder"
+                gate.announce(describe(published, kind=kind, standing=building, names=names))
                 _reveal(building, target)
             finally:
                 shutil.rmtree(building, ignore_errors=True)
-    return PublishedOutput(path=str(target), format="files", rows=0, **counts)
+    return published
+
+
+def _find_published(target: Path, gate: PublishGate) -> PublishedOutput | None:
+    announced = gate.find_announced(str(target))
+    if announced is None or not target.is_dir():
+        return None
+    names = tuple(sorted(entry.name for entry in target.iterdir()))
+    is_ours = target.stat().st_ino == announced.inode or announced.kind == "entries"
+    return get_output(announced) if is_ours and names == announced.names else None
+
+
+def _take_back_partial(target: Path, job_name: str, gate: PublishGate) -> bool:
+    """Empty an output whose entries a killed driver of this job had begun to move in; whether
+    nothing else stood there."""
+    announced = gate.find_announced(str(target))
+    if announced is None or announced.kind != "entries" or not target.is_dir():
+        return False
+    entries = set(target.iterdir()) - set(find_leftovers(target, job_name))
+    if not {entry.name for entry in entries} <= set(announced.names):
+        return False
+    for entry in entries:
+        remove_tree(str(entry))
+    return True
 
 
 def _is_taken(target: Path, job_name: str) -> bool:
     if not target.is_dir():
         return target.exists() or target.is_symlink()
-    return any(entry.name != f".{job_name}.tmp" for entry in target.iterdir())
+    return set(target.iterdir()) != set(find_leftovers(target, job_name))
 
 
-def _make_building_folder(target: Path, job_name: str) -> Path:
+def _make_building_folder(target: Path, job_name: str, token: int) -> Path:
     """Beside the output; inside it where it stands and its parent is closed to us or elsewhere."""
-    beside = target.with_name(f".{target.name}.{job_name}.tmp")
-    inside = target / f".{job_name}.tmp"
+    beside = target.with_name(temporary_name(f"{target.name}.{job_name}", token))
+    inside = target / temporary_name(job_name, token)
     building = inside if target.is_mount() else beside
-    for left in (beside, inside):
+    beside_left = find_leftovers(target.parent, f"{target.name}.{job_name}")
+    for left in (*beside_left, *find_leftovers(target, job_name)):
         shutil.rmtree(left, ignore_errors=True)
     try:
         building.mkdir()
@@ -70,10 +116,13 @@ def _make_building_folder(target: Path, job_name: str) -> Path:
     return building
 
 
-def _fill(building: Path, folders: Iterable[tuple[int, Sequence[str]]]) -> dict[str, Any]:
+def _fill(
+    building: Path, folders: Iterable[tuple[int, Sequence[str]]], gate: PublishGate
+) -> dict[str, Any]:
     names = _Names()
     counts = {"files": 0, "bytes": 0, "renamed": 0}
     for mini_batch_id, attempts in folders:
+        gate.check()
         for attempt in attempts:
             for source, relative in _iter_files(Path(attempt)):
                 name = names.take(relative, mini_batch_id)

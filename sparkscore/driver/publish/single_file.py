@@ -15,6 +15,14 @@ from typing import Any, BinaryIO
 import pyarrow.parquet as pq
 
 from sparkscore.driver.publish.csv_format import csv_bytes, header_line
+from sparkscore.driver.publish.gate import (
+    OPEN_GATE,
+    PublishGate,
+    describe,
+    find_leftovers,
+    get_output,
+    temporary_name,
+)
 from sparkscore.driver.publish.jsonl_format import jsonl_bytes
 from sparkscore.driver.publish.published import PublishedOutput
 from sparkscore.driver.publish.read_ahead import read_ahead
@@ -44,30 +52,56 @@ def publish_file(
     target: Path,
     expected_rows: int,
     job_name: str,
+    gate: PublishGate = OPEN_GATE,
 ) -> PublishedOutput:
     """Write the staged results to ``target``, which must not exist, or leave nothing behind.
 
+    A file that this job has published there is told of again, known by its inode, size and time.
     Raises AlreadyExistsError (OUTPUT_EXISTS), PublishError (ROW_COUNT_MISMATCH, STAGING_DAMAGED),
     StorageError (NO_SPACE_LEFT) or OutputNotWritableError.
     """
-    temporary = target.with_name(f".{target.name}.{job_name}.tmp")
+    temporary = target.with_name(temporary_name(f"{target.name}.{job_name}", gate.token))
     with storage_errors(target):
+        for left in find_leftovers(target.parent, f"{target.name}.{job_name}"):
+            left.unlink(missing_ok=True)
         if target.exists() or target.is_symlink():
-            raise output_exists(target)
+            published = _find_published(target, gate)
+            if published is None:
+                raise output_exists(target)
+            return published
         with new_folders(target.parent), _removed_at_last(temporary):
-            rows = _write_file(temporary, staged_files, schema, output)
+            rows = _write_file(temporary, staged_files, schema, output, gate)
             _check_rows(rows, expected_rows, target)
-            size_bytes = temporary.stat().st_size
+            published = PublishedOutput(
+                path=str(target),
+                format=output.format,
+                rows=rows,
+                files=1,
+                bytes=temporary.stat().st_size,
+            )
+            gate.announce(describe(published, kind="file", standing=temporary))
             _give_name(temporary, target)
-    return PublishedOutput(
-        path=str(target), format=output.format, rows=rows, files=1, bytes=size_bytes
-    )
+    return published
+
+
+def _find_published(target: Path, gate: PublishGate) -> PublishedOutput | None:
+    announced = gate.find_announced(str(target))
+    if announced is None or announced.kind != "file":
+        return None
+    status = target.lstat()
+    standing = (status.st_ino, status.st_size, status.st_mtime_ns)
+    is_ours = standing == (announced.inode, announced.size_bytes, announced.modified_ns)
+    return get_output(announced) if is_ours else None
 
 
 def _write_file(
-    path: Path, staged_files: Iterable[Path], schema: Any, output: OutputMessage
+    path: Path,
+    staged_files: Iterable[Path],
+    schema: Any,
+    output: OutputMessage,
+    gate: PublishGate,
 ) -> int:
-    tables = _iter_cast(staged_files, schema)
+    tables = _iter_checked(_iter_cast(staged_files, schema), gate)
     path.unlink(missing_ok=True)
     with path.open("xb") as file:
         if output.format == "parquet":
@@ -84,6 +118,12 @@ def _iter_cast(staged_files: Iterable[Path], schema: Any) -> Iterator[Any]:
     tables = (cast_table(table, schema) for _, table in iter_payload_tables(staged_files))
     for table in gathered(tables, max_rows=_TINY_ROWS, max_bytes=_TINY_BYTES):
         yield table.combine_chunks() if table.num_rows < 2 * _TINY_ROWS else table
+
+
+def _iter_checked(tables: Iterable[Any], gate: PublishGate) -> Iterator[Any]:
+    for table in tables:
+        gate.check()
+        yield table
 
 
 def _write_parquet(file: BinaryIO, tables: Iterable[Any], schema: Any) -> int:

@@ -1,0 +1,220 @@
+"""One driver per job folder at a time. Spark driver process.
+
+A lease is a file ``lease/<token>.json``, made with O_EXCL, so that one driver gets each token; the
+highest token holds the folder. Nobody but its holder touches the file, and no file is removed: a
+driver that was paused and wakes up beside its successor cannot take anything back.
+
+The heartbeat renews the file's modification time. Whoever wants the folder watches whether that
+time *changes*, on its own monotonic clock, and never compares it with a clock. So clocks may be
+wrong or jump, and a full disk does not stop the heartbeat.
+
+Between its last look at the lease and a write a driver can be paused for any time. Therefore no
+look alone protects the record: see ``staged_waves`` for waves, and ``publish`` for names that
+carry the token.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from sparkscore.errors import MessageError, StateError
+from sparkscore.messages.codec import from_json, to_json
+from sparkscore.messages.resume import LeaseMessage
+
+HEARTBEAT_SECONDS = 1.0
+STALE_SECONDS = 30.0
+"""How long a lease without a heartbeat is watched before it is taken over."""
+
+_LOOK_SECONDS = 0.2
+_LEASE = re.compile(r"(\d{6,})\.json")
+_STATE, _START_TICKS = 0, 19
+"""Fields of /proc/PID/stat, counted after the program's name."""
+
+
+class Lease:
+    """A lease that this process holds, kept alive by a thread of its own until ``release``."""
+
+    def __init__(self, folder: Path, token: int, *, heartbeat_seconds: float) -> None:
+        self.token = token
+        self._folder = folder
+        self._file = _lease_file(folder, token)
+        self._heartbeat_seconds = heartbeat_seconds
+        self._is_lost = False
+        self._released = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="lease", daemon=True)
+        self._thread.start()
+
+    def check(self) -> None:
+        """Raise StateError (LEASE_LOST) if the heartbeat has found another holder."""
+        if self._is_lost:
+            raise StateError(
+                f"another driver has taken over the job folder {self._folder.parent}: this one "
+                "stops and writes nothing more",
+                condition="LEASE_LOST",
+                token=self.token,
+            )
+
+    def confirm(self) -> None:
+        """Look now, and raise StateError (LEASE_LOST) if another driver holds the folder."""
+        self._look()
+        self.check()
+
+    def release(self) -> None:
+        """Let the next driver in at once; without effect on a lease that was lost."""
+        self._released.set()
+        self._thread.join()
+        self._look()
+        if self._is_lost:
+            return
+        with suppress(OSError):
+            _release_mark(self._folder, self.token).touch()
+
+    def _beat(self) -> None:
+        while not self._released.wait(self._heartbeat_seconds):
+            self._look()
+            if self._is_lost:
+                return
+            with suppress(OSError):
+                os.utime(self._file)
+
+    def _look(self) -> None:
+        """A folder that is gone is lost as well; one that cannot be read just now is not."""
+        try:
+            self._is_lost = self._is_lost or find_newest_token(self._folder) != self.token
+        except FileNotFoundError:
+            self._is_lost = True
+        except OSError:
+            return
+
+
+def take_lease(
+    folder: Path,
+    *,
+    check: Callable[[], None] = lambda: None,
+    stale_seconds: float = STALE_SECONDS,
+    heartbeat_seconds: float = HEARTBEAT_SECONDS,
+) -> Lease:
+    """The lease of the job folder above ``folder``.
+
+    Raises StateError (LEASE_HELD) once another holder shows a heartbeat, OSError if the folder
+    cannot be written, and what ``check`` raises, which is called while a stale lease is watched.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    while True:
+        newest = find_newest_token(folder)
+        if newest:
+            _wait_until_free(folder, newest, check=check, stale_seconds=stale_seconds)
+        token = newest + 1
+        if _claim(folder, token):
+            return Lease(folder, token, heartbeat_seconds=heartbeat_seconds)
+
+
+def find_newest_token(folder: Path) -> int:
+    """The highest token that was given, 0 if none was."""
+    matches = (_LEASE.fullmatch(name) for name in os.listdir(folder))
+    return max((int(match.group(1)) for match in matches if match), default=0)
+
+
+def _claim(folder: Path, token: int) -> bool:
+    file = _lease_file(folder, token)
+    try:
+        descriptor = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+    except FileExistsError:
+        return False
+    message = LeaseMessage(
+        token=token,
+        host=socket.gethostname(),
+        machine=_find_machine(),
+        process=os.getpid(),
+        started=_find_start(os.getpid()) or "",
+    )
+    with os.fdopen(descriptor, "w", encoding="utf-8") as lease:
+        lease.write(to_json(message))
+    return True
+
+
+def _wait_until_free(
+    folder: Path, token: int, *, check: Callable[[], None], stale_seconds: float
+) -> None:
+    file = _lease_file(folder, token)
+    first, started = _find_beat(file), time.monotonic()
+    while time.monotonic() - started < stale_seconds:
+        if _release_mark(folder, token).exists() or _is_known_dead(file):
+            return
+        if _find_beat(file) != first or find_newest_token(folder) != token:
+            raise _held(folder, file)
+        check()
+        time.sleep(_LOOK_SECONDS)
+
+
+def _held(folder: Path, file: Path) -> StateError:
+    owner = _find_owner(file)
+    who = "another driver" if owner is None else f"process {owner.process} on {owner.host}"
+    return StateError(
+        f"{who} runs the job in {folder.parent}: wait for its end, or cancel it first",
+        condition="LEASE_HELD",
+        job_folder=str(folder.parent),
+        host=None if owner is None else owner.host,
+        process=None if owner is None else owner.process,
+    )
+
+
+def _find_beat(file: Path) -> int | None:
+    """Opened rather than looked up: NFS asks the server only then."""
+    try:
+        with file.open("rb") as lease:
+            return os.fstat(lease.fileno()).st_mtime_ns
+    except OSError:
+        return None
+
+
+def _find_owner(file: Path) -> LeaseMessage | None:
+    """None while the owner has not written its name, or died on the way."""
+    try:
+        return from_json(LeaseMessage, file.read_bytes(), where=str(file))
+    except (OSError, MessageError):
+        return None
+
+
+def _is_known_dead(file: Path) -> bool:
+    """Whether the owner ran here, where its id means something, and does not any more."""
+    owner = _find_owner(file)
+    if owner is None or not owner.machine or not owner.started:
+        return False
+    if (owner.host, owner.machine) != (socket.gethostname(), _find_machine()):
+        return False
+    return _find_start(owner.process) != owner.started
+
+
+def _find_machine() -> str:
+    """Boot id and process namespace; empty where there is no /proc."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot}:{os.stat('/proc/self/ns/pid').st_ino}"
+    except OSError:
+        return ""
+
+
+def _find_start(process: int) -> str | None:
+    """When a process started; None if it has ended, also if nobody has waited for it yet."""
+    try:
+        stat = Path(f"/proc/{process}/stat").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return None
+    fields = stat.rpartition(")")[2].split()
+    return None if fields[_STATE] in ("Z", "X", "x") else fields[_START_TICKS]
+
+
+def _lease_file(folder: Path, token: int) -> Path:
+    return folder / f"{token:06d}.json"
+
+
+def _release_mark(folder: Path, token: int) -> Path:
+    return folder / f"{token:06d}.released"

@@ -1,0 +1,234 @@
+"""Which staged waves count, and whether their files are still whole. Spark driver, without Spark.
+
+A wave is staged in ``wave-<number>.<token>``, with the lease's token of the driver that scores it,
+and counts once that driver has written ``_committed.json`` into it: size, checksum and mini-batches
+of each file.
+
+A driver that has lost its lease may not know it yet, and its executors may go on writing: a zombie.
+It can only write into folders with its own token, and a later driver writes down once, as
+``inherited.<token>.json``, which waves of earlier drivers it found committed. What counts is
+decided by the newest of these lists: the waves on it, and those of its own token. So whatever a
+zombie commits after that list was written never counts, however late it wakes up, and no clock is
+asked.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import zlib
+from collections.abc import Callable, Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+from sparkscore.driver.job_folder import replace_text
+from sparkscore.driver.staging import read_outcomes, wave_files
+from sparkscore.errors import MessageError, PublishError
+from sparkscore.executor.attempt_folders import remove_tree
+from sparkscore.messages.codec import from_json, to_json
+from sparkscore.messages.outcome import INIT_FAILED, MiniBatchOutcome
+from sparkscore.messages.resume import InheritedWaves, StagedFile, WaveCommit
+
+COMMIT_NAME = "_committed.json"
+
+_WAVE = re.compile(r"wave-(\d+)\.(\d+)")
+_INHERITED = re.compile(r"inherited\.(\d+)\.json")
+_READ_BYTES = 1024 * 1024
+_READERS = 4
+_MAX_UNREADABLE_COUNT = 10
+
+
+class StagedWaves:
+    """The committed waves below a staging folder, as the driver with ``token`` counts them."""
+
+    def __init__(self, folder: Path, *, token: int) -> None:
+        self._folder, self._token = folder, token
+        self._files: dict[Path, StagedFile] = {}
+        self._next_number = 0
+        self._unreadable_count = 0
+
+    @property
+    def files(self) -> list[Path]:
+        """The staged files that count."""
+        return list(self._files)
+
+    @property
+    def waves(self) -> list[list[Path]]:
+        """The same files, those of each wave together."""
+        return [list(files) for _, files in itertools.groupby(self._files, key=_folder_of)]
+
+    @property
+    def mini_batch_ids(self) -> list[int]:
+        """The mini-batches that these files hold, in order."""
+        held = sorted((file.first, file.stop) for file in self._files.values())
+        return [number for first, stop in held for number in range(first, stop)]
+
+    def restore(self) -> int:
+        """Take over the committed waves of earlier drivers; returns how many mini-batches of them
+        have to be scored again, because their files are damaged.
+
+        What else waves have left is removed.
+        """
+        commits = self._find_commits()
+        self._next_number = 1 + max(map(_number_of, self._wave_folders()), default=-1)
+        for folder in self._wave_folders():
+            if folder.name not in commits:
+                remove_tree(str(folder))
+        inherited = InheritedWaves(self._token, tuple(sorted(commits)))
+        self._folder.mkdir(parents=True, exist_ok=True)
+        replace_text(self._folder / f"inherited.{self._token}.json", to_json(inherited))
+        for name, commit in sorted(commits.items()):
+            self._files.update({self._folder / name / file.name: file for file in commit.files})
+        return self.drop_damaged()
+
+    def take_folder(self) -> tuple[int, Path]:
+        """Number and folder of a new wave."""
+        number = self._next_number
+        self._next_number += 1
+        return number, self._folder / f"wave-{number:05d}.{self._token}"
+
+    def commit(
+        self, folder: Path, *, confirm: Callable[[], None] = lambda: None
+    ) -> list[MiniBatchOutcome]:
+        """Let a wave count whose job has succeeded; returns its outcomes by mini-batch.
+
+        A file that cannot be read is left out, and so are its outcomes. A wave in which ``init()``
+        failed does not count: its mini-batches were not scored. Nothing counts if ``confirm``
+        raises.
+        """
+        outcomes: list[MiniBatchOutcome] = []
+        found: dict[Path, StagedFile] = {}
+        for file in wave_files(folder):
+            held = self._read(file)
+            if held:
+                outcomes.extend(held)
+                found[file] = _describe(file, held)
+        confirm()
+        if not any(outcome.status == INIT_FAILED for outcome in outcomes):
+            commit = WaveCommit(self._token, tuple(found.values()))
+            replace_text(folder / COMMIT_NAME, to_json(commit))
+            self._files.update(found)
+        return sorted(outcomes, key=lambda outcome: outcome.mini_batch_id)
+
+    def find_damaged(self) -> list[Path]:
+        """The files that are gone, or not as they were when their waves were committed."""
+        with ThreadPoolExecutor(_READERS) as pool:
+            whole = list(pool.map(_is_whole, self._files.items()))
+        return [file for file, is_whole in zip(self._files, whole, strict=True) if not is_whole]
+
+    def drop_damaged(self, *, lost: Collection[int] = ()) -> int:
+        """Remove damaged files and those with mini-batches of ``lost``; returns how many
+        mini-batches they held."""
+        bad = {*self.find_damaged(), *self._find_holding(lost)}
+        count = 0
+        for file in bad:
+            staged = self._files.pop(file)
+            count += staged.stop - staged.first
+            remove_tree(str(file))
+        return count
+
+    def _find_holding(self, ids: Collection[int]) -> list[Path]:
+        return [
+            file
+            for file, staged in self._files.items()
+            if any(staged.first <= number < staged.stop for number in ids)
+        ]
+
+    def _read(self, file: Path) -> list[MiniBatchOutcome]:
+        """The outcomes in a file just written; none if it was damaged meanwhile."""
+        try:
+            return read_outcomes([file])
+        except (PublishError, MessageError):
+            self._unreadable_count += 1
+            if self._unreadable_count > _MAX_UNREADABLE_COUNT:
+                raise
+            remove_tree(str(file))
+            return []
+
+    def _find_commits(self) -> dict[str, WaveCommit]:
+        token, inherited = self._find_inherited()
+        commits = {}
+        for folder in self._wave_folders():
+            if folder.name in inherited or _token_of(folder) == token:
+                commit = _find_commit(folder)
+                if commit is not None:
+                    commits[folder.name] = commit
+        return commits
+
+    def _find_inherited(self) -> tuple[int, tuple[str, ...]]:
+        """The newest driver that has staged before, and what it took over."""
+        matches = (_INHERITED.fullmatch(path.name) for path in _entries(self._folder))
+        token = max((int(match.group(1)) for match in matches if match), default=0)
+        file = self._folder / f"inherited.{token}.json"
+        try:
+            return token, from_json(InheritedWaves, file.read_bytes(), where=str(file)).waves
+        except (OSError, MessageError):
+            return token, ()
+
+    def _wave_folders(self) -> list[Path]:
+        return [path for path in _entries(self._folder) if _WAVE.fullmatch(path.name)]
+
+
+def remove_unnamed(folder: Path, named: Iterable[str]) -> None:
+    """Remove what scripts wrote below ``folder`` in attempts that no outcome names."""
+    kept = set(named)
+    for worker in _entries(folder):
+        for attempt in _entries(worker):
+            if str(attempt) not in kept:
+                remove_tree(str(attempt))
+        with suppress(OSError):
+            worker.rmdir()
+
+
+def _entries(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def _folder_of(file: Path) -> Path:
+    return file.parent
+
+
+def _number_of(folder: Path) -> int:
+    return int(folder.name.partition("-")[2].partition(".")[0])
+
+
+def _token_of(folder: Path) -> int:
+    return int(folder.name.partition(".")[2])
+
+
+def _find_commit(folder: Path) -> WaveCommit | None:
+    file = folder / COMMIT_NAME
+    try:
+        return from_json(WaveCommit, file.read_bytes(), where=str(file))
+    except (OSError, MessageError):
+        return None
+
+
+def _describe(file: Path, outcomes: list[MiniBatchOutcome]) -> StagedFile:
+    size_bytes, checksum = _measure(file)
+    return StagedFile(
+        file.name,
+        size_bytes,
+        checksum,
+        first=outcomes[0].mini_batch_id,
+        stop=outcomes[-1].mini_batch_id + 1,
+    )
+
+
+def _measure(file: Path) -> tuple[int, int]:
+    size_bytes = checksum = 0
+    with file.open("rb") as content:
+        while chunk := content.read(_READ_BYTES):
+            size_bytes += len(chunk)
+            checksum = zlib.crc32(chunk, checksum)
+    return size_bytes, checksum
+
+
+def _is_whole(item: tuple[Path, StagedFile]) -> bool:
+    file, staged = item
+    try:
+        is_size_right = file.stat().st_size == staged.size_bytes
+        return is_size_right and _measure(file) == (staged.size_bytes, staged.crc32)
+    except OSError:
+        return False
