@@ -28,7 +28,7 @@ DEFAULT_SERVER_URL = "http://127.0.0.1:8600"
 SETTINGS: dict[str, tuple[str, ...]] = {
     "workspace": ("name",),
     "store": ("url",),
-    "mlflow": ("tracking_uri", "registry_uri", "artifact_root"),
+    "mlflow": ("tracking_uri", "registry_uri", "artifact_root", "log_jobs"),
     "datastore": ("uri", "profile", "endpoint", "region", "account_name", "anonymous"),
     "jobs": ("folder", "max_running_jobs"),
     "server": ("url",),
@@ -50,6 +50,7 @@ url = "sqlite:///store.db"
 [mlflow]
 tracking_uri = "sqlite:///mlflow.db"
 artifact_root = "mlartifacts"
+log_jobs = false
 
 # The datastore workspaceblobstore: a folder, or any URI such as "s3://BUCKET/FOLDER"
 [datastore]
@@ -71,7 +72,8 @@ class WorkspaceConfig:
     """The settings of a workspace; paths are absolute, URIs as written.
 
     ``datastore_uri`` and ``datastore_options`` are those of ``workspaceblobstore``.
-    ``jobs_folder`` is a local path or a URI that job folders are copied to.
+    ``jobs_folder`` is a local path or a URI that job folders are copied to. ``logs_jobs``: ended
+    jobs become MLflow runs.
     """
 
     name: str
@@ -85,6 +87,7 @@ class WorkspaceConfig:
     max_running_jobs: int = 1
     server_url: str = DEFAULT_SERVER_URL
     datastore_options: dict[str, str] = field(default_factory=dict)
+    logs_jobs: bool = False
 
     @property
     def file(self) -> Path:
@@ -119,6 +122,7 @@ def read_config(folder: Path) -> WorkspaceConfig:
         datastore_options=dict(values.iter_options("datastore", without=("uri",))),
         jobs_folder=values.get_place("jobs", "folder", "jobs"),
         max_running_jobs=values.get_count("jobs", "max_running_jobs", 1),
+        logs_jobs=values.get_switch("mlflow", "log_jobs", False),
         server_url=values.get_text("server", "url", DEFAULT_SERVER_URL).rstrip("/"),
     )
 
@@ -250,6 +254,12 @@ class _Values:
         value = self._find(section, key, default)
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise self._refuse(section, key, value, "a whole number of at least 1")
+        return value
+
+    def get_switch(self, section: str, key: str, default: bool) -> bool:
+        value = self._find(section, key, default)
+        if not isinstance(value, bool):
+            raise self._refuse(section, key, value, "true or false")
         return value
 
     def get_uri(self, section: str, key: str, default: str) -> str:

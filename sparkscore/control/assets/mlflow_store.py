@@ -86,10 +86,13 @@ class MlflowStore:
             if found.lifecycle_stage == "deleted":
                 client.restore_experiment(found.experiment_id)
             return str(found.experiment_id)
-        uri = self._config.tracking_uri
-        is_server = uri.startswith(("http://", "https://", "databricks"))
-        location = None if is_server else self._config.artifact_root
-        return str(client.create_experiment(EXPERIMENT, artifact_location=location))
+        return str(client.create_experiment(EXPERIMENT, artifact_location=self.artifact_location))
+
+    @property
+    def artifact_location(self) -> str | None:
+        """Where a new experiment keeps its artefacts, None where a server decides that itself."""
+        is_server = self._config.tracking_uri.startswith(("http://", "https://", "databricks"))
+        return None if is_server else self._config.artifact_root
 
     def _make_database(self, file: Path) -> None:
         """Make an embedded database aside and rename it: it is there whole, or not at all."""

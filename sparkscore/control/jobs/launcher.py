@@ -20,7 +20,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sparkscore.control.jobs.look import change_job, get_launch_path, look_at, refresh_job
+from sparkscore.control.jobs.look import (
+    LAUNCHER_LOG,
+    change_job,
+    get_launch_path,
+    look_at,
+    refresh_job,
+)
 from sparkscore.control.jobs.processes import find_identity, get_own_identity, is_alive
 from sparkscore.control.jobs.queue import count_ahead, keeps_place
 from sparkscore.control.jobs.refresh import (
@@ -30,6 +36,7 @@ from sparkscore.control.jobs.refresh import (
     reconcile,
 )
 from sparkscore.control.jobs.start import claim_job
+from sparkscore.control.jobs.tracking import write_sample
 from sparkscore.control.watch import Cancellation, wait_for_summary
 from sparkscore.control.workspace import Workspace
 from sparkscore.errors import CanceledError, MessageError, SparkscoreError, StateError
@@ -41,9 +48,10 @@ from sparkscore.plan.spark_application import SCRATCH_NAME, plan_launched_applic
 from sparkscore.state import JobRecord, Reader, Store
 from sparkscore.state.job_status import WAITING, advance, find_stage, is_terminal
 from sparkscore.targets.base import TargetRun
-from sparkscore.targets.process import AdoptedDriver
+from sparkscore.targets.process import AdoptedDriver, start_process
 from sparkscore.targets.registry import get_compute
 
+TRACKING_MODULE = "sparkscore.control.jobs.tracking"
 POLL_SECONDS = 0.5
 HEARTBEAT_SECONDS = 5.0
 STORE_PATIENCE_SECONDS = 600.0
@@ -63,7 +71,22 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     workspace = Workspace.open(Path(given[0]))
     store = patiently(lambda: workspace.store)
-    return Launcher(store, given[1], max_running_jobs=workspace.config.max_running_jobs).run()
+    code = Launcher(store, given[1], max_running_jobs=workspace.config.max_running_jobs).run()
+    if workspace.config.logs_jobs:
+        start_tracking(workspace, given[1])
+    return code
+
+
+def start_tracking(workspace: Workspace, name: str) -> None:
+    """Record the job in MLflow, by a process that nobody waits for."""
+    with workspace.store.reading() as reader:
+        record = reader.get_job(name)
+    if record.summary is not None:
+        start_process(
+            (sys.executable, "-m", TRACKING_MODULE, str(workspace.folder), name),
+            environment=os.environ,
+            log_file=Path(record.folder) / "logs" / LAUNCHER_LOG,
+        )
 
 
 def say(text: str) -> None:
@@ -226,6 +249,8 @@ class Launcher:
         if current.status == record.status and not is_due:
             return
         self._heartbeat_at = time.monotonic()
+        if seen.status is not None:
+            write_sample(Path(record.folder), seen.status)
         if current.status != record.status:
             say(f"status {current.status}")
         change_job(self._store, self._name, lambda job: note_heartbeat(reconcile(job, seen), seen))
