@@ -21,7 +21,7 @@ from sparkscore.errors import CanceledError, UsageError
 if TYPE_CHECKING:
     from sparkscore.control import Cancellation, CompiledJob, RunOptions, SummaryMessage
     from sparkscore.control.endpoints.request import InvokeRequest
-    from sparkscore.control.one_shot import Job
+    from sparkscore.control.one_shot import MadeJob
 
 
 _LISTS = ("overrides", "conf", "include", "exclude")
@@ -230,7 +230,7 @@ def _run(options: RunOptions, session: Session) -> int:
     return _run_job(make_job(prepared), session)
 
 
-def _run_job(job: Job, session: Session) -> int:
+def _run_job(job: MadeJob, session: Session) -> int:
     from sparkscore.cli.render import render_error
     from sparkscore.control import Cancellation
 
@@ -252,7 +252,7 @@ def _get_canceled_code(received: list[int]) -> int:
     return exit_codes.INTERRUPTED_CODE if interrupted else CanceledError.exit_code
 
 
-def _watch(job: Job, cancellation: Cancellation, session: Session) -> SummaryMessage:
+def _watch(job: MadeJob, cancellation: Cancellation, session: Session) -> SummaryMessage:
     from rich.console import Console
 
     from sparkscore.cli.progress import make_progress

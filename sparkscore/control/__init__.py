@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from sparkscore.control.endpoints.entities import Endpoint as Endpoint
     from sparkscore.control.endpoints.request import InvokeRequest as InvokeRequest
     from sparkscore.control.generate import generate_script as generate_script
-    from sparkscore.control.one_shot import Job as Job
+    from sparkscore.control.jobs.job import Job as Job
+    from sparkscore.control.one_shot import MadeJob as MadeJob
     from sparkscore.control.one_shot import PreparedRun as PreparedRun
     from sparkscore.control.one_shot import make_job as make_job
     from sparkscore.control.one_shot import prepare_run as prepare_run
@@ -38,7 +39,8 @@ _HOMES = {
     "Deployment": "sparkscore.control.endpoints.entities",
     "Endpoint": "sparkscore.control.endpoints.entities",
     "InvokeRequest": "sparkscore.control.endpoints.request",
-    "Job": "sparkscore.control.one_shot",
+    "Job": "sparkscore.control.jobs.job",
+    "MadeJob": "sparkscore.control.one_shot",
     "PlannedRun": "sparkscore.control.planning",
     "PreparedRun": "sparkscore.control.one_shot",
     "RunOptions": "sparkscore.control.options",

@@ -49,7 +49,7 @@ class PreparedRun:
 
 
 @dataclass(frozen=True)
-class Job:
+class MadeJob:
     """A job whose folder is made and that waits to be submitted."""
 
     folder: Path
@@ -91,7 +91,7 @@ def prepare_run(
     )
 
 
-def make_job(prepared: PreparedRun) -> Job:
+def make_job(prepared: PreparedRun) -> MadeJob:
     """Make the job folder with launch message, code and model, at once or not at all."""
     place = prepared.place
     application = plan_application(
@@ -103,7 +103,7 @@ def make_job(prepared: PreparedRun) -> Job:
             folder, deployment=prepared.deployment, place=place, linked_model=True
         )
         write_target_files(compiled, folder=folder)
-    return Job(
+    return MadeJob(
         folder=place.job_folder,
         launch=launch,
         target=prepared.compute.target,
@@ -113,7 +113,7 @@ def make_job(prepared: PreparedRun) -> Job:
 
 
 def run_job(
-    job: Job, *, on_status: OnStatus, cancellation: Cancellation | None = None
+    job: MadeJob, *, on_status: OnStatus, cancellation: Cancellation | None = None
 ) -> SummaryMessage:
     """Submit the job and wait for its end, handing each new status to ``on_status``.
 

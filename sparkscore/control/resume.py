@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sparkscore.control.deployment import read_conf
-from sparkscore.control.one_shot import Job, write_target_files
+from sparkscore.control.one_shot import MadeJob, write_target_files
 from sparkscore.control.snapshot import get_digest
 from sparkscore.control.watch import find_status, find_summary
 from sparkscore.errors import (
@@ -57,7 +57,7 @@ def resume_job(
     *,
     environment: Mapping[str, str] | None = None,
     is_detached: bool = False,
-) -> Job:
+) -> MadeJob:
     """The job in ``folder``, ready to be submitted again: its driver goes on from what is staged.
 
     ``overrides`` are ``key=value`` texts of RESUMABLE_KEYS, ``conf`` ``spark.x=y`` texts,
@@ -96,7 +96,7 @@ def resume_job(
     _refuse_living(folder)
     write_target_files(compiled, folder=folder)
     _write_launch(folder, changed)
-    return Job(
+    return MadeJob(
         folder=folder,
         launch=changed,
         target=chosen.target,

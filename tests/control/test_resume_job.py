@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from sparkscore.control import find_completed_job, resume_job
-from sparkscore.control.one_shot import Job, make_job, prepare_run
+from sparkscore.control.one_shot import MadeJob, make_job, prepare_run
 from sparkscore.control.options import RunOptions
 from sparkscore.errors import InvalidFieldError, InvalidTransitionError, NotFoundError, StateError
 from tests.control.samples import list_files, write_deployment
 
-Make = Callable[[], Job]
+Make = Callable[[], MadeJob]
 SUMMARY = {"protocol": 1, "job": "job", "inputs": {"total": 8, "succeeded": 0, "failed": 0}}
 
 
@@ -26,7 +26,7 @@ SUMMARY = {"protocol": 1, "job": "job", "inputs": {"total": 8, "succeeded": 0, "
 def make(tmp_path: Path, java_environment: dict[str, str]) -> Make:
     """A job whose driver has not been started."""
 
-    def make_it() -> Job:
+    def make_it() -> MadeJob:
         options = RunOptions(
             file=write_deployment(
                 tmp_path / "deployment",

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sparkscore.control.one_shot import Job, make_job, prepare_run, run_job
+from sparkscore.control.one_shot import MadeJob, make_job, prepare_run, run_job
 from sparkscore.control.options import RunOptions
 from sparkscore.control.watch import Cancellation, Patience, wait_for_summary
 from sparkscore.errors import CanceledError, SubmitError
@@ -21,14 +21,14 @@ from tests.control.samples import write_deployment
 
 FAKE_DRIVER = Path(__file__).with_name("fake_driver.py")
 
-MakeJob = Callable[[str], Job]
+MakeJob = Callable[[str], MadeJob]
 
 
 @pytest.fixture
 def make_fake_job(tmp_path: Path, java_environment: dict[str, str]) -> MakeJob:
     """A job folder whose driver is fake_driver.py with this behaviour."""
 
-    def make(behaviour: str) -> Job:
+    def make(behaviour: str) -> MadeJob:
         options = RunOptions(
             file=write_deployment(tmp_path / "deployment"),
             input=str(tmp_path / "deployment" / "in"),
@@ -117,7 +117,7 @@ def test_run_job__driver_ends_when_watching_fails(make_fake_job: MakeJob) -> Non
     assert run.poll() == -signal.SIGKILL
 
 
-def wait_with(job: Job, cancellation: Cancellation, **patience: float) -> float:
+def wait_with(job: MadeJob, cancellation: Cancellation, **patience: float) -> float:
     """Wait for the end; returns how long it took."""
     run = job.target.submit(
         job.compiled, environment=job.environment, log_file=job.folder / "logs" / "driver.log"
