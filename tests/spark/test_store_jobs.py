@@ -33,12 +33,14 @@ def run(batch):
 """
 RUN_ALL = """
 import sys
+from dataclasses import replace
 from pathlib import Path
 from sparkscore.driver import run
 from sparkscore.driver.job_folder import read_launch
 from sparkscore.driver.session import open_session, stop_session
 launches = [read_launch(Path(path)) for path in sys.argv[1:]]
-spark = open_session(launches[0])
+# A job empties its own scratch folder when it begins, so the session's is elsewhere.
+spark = open_session(replace(launches[0], job_folder=str(Path("session").absolute())))
 for launch in launches:
     run(spark, launch)
 stop_session()
@@ -201,7 +203,8 @@ def test_store_job__folder_is_mirrored(ran: Ran, name: str) -> None:
         for path in local.rglob("*")
         if path.is_file() and not path.name.startswith(".")
     }
-    expected = {found for found in names if found.split("/")[0] not in ("model", "scratch")}
+    kept_here = ("model", "scratch", "lease")
+    expected = {found for found in names if found.split("/")[0] not in kept_here}
     assert ran.files(f"jobs/{name}") == expected
     assert {"launch.json", "code/score.py", "plan/plan.json", "failed_inputs.csv"} <= expected
     for file in ("summary.json", "status.json", "events.jsonl", "ledger/outcomes.parquet"):
