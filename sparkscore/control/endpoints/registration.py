@@ -14,6 +14,7 @@ from sparkscore.control.model import LocalModel, Model
 from sparkscore.control.scoring_script import check_scoring_script
 from sparkscore.listing.location import find_local_path
 from sparkscore.spec import LoadedDeployment
+from sparkscore.storage import is_uri
 
 if TYPE_CHECKING:
     from sparkscore.control.workspace import Workspace
@@ -110,6 +111,9 @@ def _register_model(workspace: Workspace, loaded: LoadedDeployment) -> str:
     model = workspace.models.register_inline(
         spec.model, resolve=loaded.resolve, default_name=default_name
     )
+    if not is_uri(model.path):
+        # Its place is remembered, so that the first job need not ask the registry.
+        workspace.models.get_local_path(model)
     return model.reference
 
 
