@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from sparkscore.control.endpoints.request import InvokeRequest
+from sparkscore.control.jobs import Job
+from sparkscore.control.jobs.processes import is_alive
 from sparkscore.control.workspace import Workspace
 from sparkscore.errors import InvalidTransitionError
 from tests.control.endpoints.samples import deployment, make_endpoint
@@ -52,9 +54,14 @@ def cancel_all(workspace: Workspace) -> None:
         except InvalidTransitionError as error:
             assert error.condition == "JOB_ENDED"
     deadline = time.monotonic() + 60
-    while any(not job.is_ended for job in workspace.jobs.list(all_results=True)):
+    while any(is_going_on(job) for job in workspace.jobs.list(all_results=True)):
         assert time.monotonic() < deadline
         time.sleep(0.2)
+
+
+def is_going_on(job: Job) -> bool:
+    """Whether the job or its launcher has not ended: its database is about to go."""
+    return not job.is_ended or is_alive(job.record.launcher) is True
 
 
 @pytest.mark.slow
