@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from sparkscore.control.assets.catalog import Archived
 from sparkscore.control.assets.entities import Compute
 from sparkscore.control.listing_table import Table
-from sparkscore.errors import InvalidFieldError, NotFoundError, StateError, UnknownTargetError
+from sparkscore.errors import InvalidFieldError, StateError, UnknownTargetError
 from sparkscore.spec import ComputeSpec, load_document, parse_compute
-from sparkscore.spec.nearest import find_closest
+from sparkscore.state.names import not_found
 from sparkscore.state.records import ComputeRecord
 from sparkscore.targets.registry import get_compute
 
@@ -203,20 +203,9 @@ def _refuse_built_in(name: str, done: str) -> None:
 def _get_record(name: str, reader: Reader) -> ComputeRecord:
     found = reader.find_compute(name)
     if found is None:
-        raise _not_found(name, reader.list_computes(archived="include"))
+        others = (record.name for record in reader.list_computes(archived="include"))
+        raise not_found("compute", name, [LOCAL, *others])
     return found
-
-
-def _not_found(name: str, records: Sequence[ComputeRecord]) -> NotFoundError:
-    known = [LOCAL, *(record.name for record in records)]
-    closest = find_closest(name, known)
-    hint = f"did you mean {closest!r}?" if closest else f"there are: {', '.join(known)}"
-    return NotFoundError(
-        f"there is no compute {name!r}; {hint}; or make it: sparkscore compute create",
-        condition="COMPUTE_NOT_FOUND",
-        name=name,
-        closest=closest,
-    )
 
 
 def _read(record: ComputeRecord) -> Compute:

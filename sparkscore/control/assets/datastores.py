@@ -15,12 +15,11 @@ from sparkscore.control.listing_table import Table
 from sparkscore.control.workspace_config import DEFAULT_DATASTORE, WorkspaceConfig
 from sparkscore.errors import (
     InvalidFieldError,
-    NotFoundError,
     OutputNotWritableError,
     StateError,
 )
 from sparkscore.spec import DatastoreSpec, load_document
-from sparkscore.spec.nearest import find_closest
+from sparkscore.state.names import not_found
 from sparkscore.state.records import DatastoreRecord
 from sparkscore.storage import is_uri, join_uri
 
@@ -207,17 +206,6 @@ def _check_unused(name: str, reader: Reader) -> None:
 def _get_record(name: str, reader: Reader) -> DatastoreRecord:
     found = reader.find_datastore(name)
     if found is None:
-        raise _not_found(name, reader.list_datastores(archived="include"))
+        others = (record.name for record in reader.list_datastores(archived="include"))
+        raise not_found("datastore", name, [DEFAULT_DATASTORE, *others])
     return found
-
-
-def _not_found(name: str, records: Sequence[DatastoreRecord]) -> NotFoundError:
-    known = [DEFAULT_DATASTORE, *(record.name for record in records)]
-    closest = find_closest(name, known)
-    hint = f"did you mean {closest!r}?" if closest else f"there are: {', '.join(known)}"
-    return NotFoundError(
-        f"there is no datastore {name!r}; {hint}",
-        condition="DATASTORE_NOT_FOUND",
-        name=name,
-        closest=closest,
-    )
