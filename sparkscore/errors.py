@@ -25,19 +25,41 @@ SparkscoreError                        exit code
 ├── StateError                              5     what is already there, or is not
 │   ├── NotFoundError
 │   ├── AlreadyExistsError
-│   └── InvalidTransitionError
+│   ├── InvalidTransitionError
+│   └── PreconditionFailedError                   not as the caller had read it
 ├── CanceledError                           6     the job was canceled
 ├── MessageError (ValueError)               2     a message file that cannot be read
 └── UsageError (ValueError)                 2     flags that do not go together, a query, no answer
+    └── RequestError                              an HTTP request that no use case was asked for
 
 Every error has a stable ``condition`` (upper-case words), attributes that can be written as JSON,
 and a message that says what happened, where, and what to do. Expected errors are shown as one
-line; anything else is a bug and stays a traceback.
+line; anything else is a bug and stays a traceback. HTTP clients get the class's ``http_status``,
+or that of the condition in HTTP_STATUSES.
 """
 
 from __future__ import annotations
 
 from typing import Any
+
+HTTP_STATUSES: dict[str, int] = {
+    "BODY_TOO_LARGE": 413,
+    "FORBIDDEN": 403,
+    "HOST_NOT_ALLOWED": 403,
+    "LOCAL_PATH_NOT_ALLOWED": 403,
+    "ISSUER_UNREACHABLE": 503,
+    "METHOD_NOT_ALLOWED": 405,
+    "SCHEME_NOT_ALLOWED": 403,
+    "STORE_BUSY": 503,
+    "STORE_DAMAGED": 503,
+    "STORE_NOT_WRITABLE": 503,
+    "STORE_TOO_NEW": 503,
+    "STORE_UNREACHABLE": 503,
+    "TOO_MANY_REQUESTS": 429,
+    "UNAUTHENTICATED": 401,
+    "UNKNOWN_PATH": 404,
+}
+"""Conditions whose HTTP status is not that of their class."""
 
 
 class SparkscoreError(Exception):
@@ -49,12 +71,14 @@ class SparkscoreError(Exception):
 
     condition = "SPARKSCORE_ERROR"
     exit_code = 1
+    http_status = 500
 
     def __init__(self, message: str, *, condition: str | None = None, **attributes: Any) -> None:
         super().__init__(message)
         self.message = message
         if condition is not None:
             self.condition = condition
+        self.http_status = HTTP_STATUSES.get(self.condition, type(self).http_status)
         self.attributes = attributes
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -70,6 +94,7 @@ def _rebuild(
 class SpecError(SparkscoreError, ValueError):
     condition = "INVALID_SPEC"
     exit_code = 2
+    http_status = 400
 
 
 class MalformedDocumentError(SpecError):
@@ -91,6 +116,7 @@ class UnresolvedReferenceError(SpecError):
 class PlanError(SparkscoreError, ValueError):
     condition = "INVALID_PLAN"
     exit_code = 2
+    http_status = 400
 
 
 class InputNotFoundError(PlanError):
@@ -108,18 +134,22 @@ class OutputNotWritableError(PlanError):
 class TargetError(SparkscoreError):
     condition = "TARGET_FAILED"
     exit_code = 3
+    http_status = 502
 
 
 class UnknownTargetError(TargetError):
     condition = "UNKNOWN_TARGET"
+    http_status = 400
 
 
 class UnsupportedByTargetError(TargetError):
     condition = "UNSUPPORTED_BY_TARGET"
+    http_status = 400
 
 
 class MissingDependencyError(TargetError):
     condition = "MISSING_DEPENDENCY"
+    http_status = 501
 
 
 class SubmitError(TargetError):
@@ -153,15 +183,18 @@ class PublishError(ScoringError):
 
 class StorageError(ScoringError):
     condition = "STORAGE_FAILED"
+    http_status = 502
 
 
 class StateError(SparkscoreError):
     condition = "INVALID_STATE"
     exit_code = 5
+    http_status = 409
 
 
 class NotFoundError(StateError):
     condition = "NOT_FOUND"
+    http_status = 404
 
 
 class AlreadyExistsError(StateError):
@@ -172,16 +205,28 @@ class InvalidTransitionError(StateError):
     condition = "INVALID_TRANSITION"
 
 
+class PreconditionFailedError(StateError):
+    condition = "CHANGED_MEANWHILE"
+    http_status = 412
+
+
 class CanceledError(SparkscoreError):
     condition = "CANCELED"
     exit_code = 6
+    http_status = 409
 
 
 class MessageError(SparkscoreError, ValueError):
     condition = "UNREADABLE_MESSAGE"
     exit_code = 2
+    http_status = 400
 
 
 class UsageError(SparkscoreError, ValueError):
     condition = "WRONG_USAGE"
     exit_code = 2
+    http_status = 400
+
+
+class RequestError(UsageError):
+    condition = "INVALID_REQUEST"

@@ -1,12 +1,13 @@
 """``sparkscore account``: answers scripts that ask the reference who works here. Control plane.
 
-Nobody signs in: a workspace is a folder, and whoever may write to it may use it.
+Nobody signs in: a workspace is a folder, and whoever may write to it may use it, also by its
+server.
 """
 
 from __future__ import annotations
 
 import getpass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from typing import Annotated, Any
 
 import typer
@@ -16,8 +17,7 @@ from sparkscore.cli.generic import Session, command, make_app
 app = make_app("Who works here; for scripts of the reference.")
 
 NO_ID = "00000000-0000-0000-0000-000000000000"
-LOCAL_TOKEN = "local"  # noqa: S105 - says that there is none
-TOKEN_HOURS = 24
+TOKEN_DURATION = "60m"  # noqa: S105 - how long one holds
 
 
 @command(app)
@@ -74,14 +74,15 @@ def get_access_token(
         str | None, typer.Option("--tenant", "-t", help="Accepted and ignored.")
     ] = None,
 ) -> Any:
-    """Print a token for scripts that ask for one; it opens nothing."""
+    """Print a token that opens the workspace's server for an hour, as its owner."""
     from sparkscore.control.user_config import read_user_config
 
     del resource, resource_type, scope, tenant
-    expires = datetime.now(timezone.utc) + timedelta(hours=TOKEN_HOURS)
+    token = session.workspace.tokens.create(role="owner", expires=TOKEN_DURATION)
+    expires = datetime.fromtimestamp(token.expires_at or 0.0, timezone.utc)
     subscription = session.subscription or read_user_config().defaults.get("subscription", NO_ID)
     return {
-        "accessToken": LOCAL_TOKEN,
+        "accessToken": token.secret,
         "expiresOn": f"{expires:%Y-%m-%d %H:%M:%S.%f}",
         "expires_on": int(expires.timestamp()),
         "subscription": subscription,

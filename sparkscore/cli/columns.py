@@ -59,5 +59,13 @@ COMPUTES = (
     ("Max", "max_instances"),
     ("Description", "description"),
 )
+TOKENS = (
+    ("Name", "name"),
+    ("Role", "role"),
+    ("Created", "created_at"),
+    ("Expires", "expires_at"),
+    ("Expired", "is_expired"),
+)
+NEW_TOKENS = (*TOKENS, ("Token", "token"))
 WORKSPACES = (("Name", "name"), ("Folder", "folder"))
 DEFAULTS = (("Name", "name"), ("Value", "value"), ("Source", "source"))

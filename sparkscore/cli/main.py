@@ -40,7 +40,9 @@ GROUPS: dict[str, tuple[str, str]] = {
     "init": ("init", "Make a workspace in a folder."),
     "job": ("job", "Jobs: what was invoked, and what came of it."),
     "model": ("model", "Models: what deployments score with."),
+    "serve": ("serve", "Serve the workspace over HTTP until stopped."),
     "schema": ("schema", "JSON Schemas of YAML files, for editors."),
+    "token": ("token", "Tokens: who may use the server, and what for."),
     "workspace": ("workspace", "Workspaces: where all of this lives."),
 }
 """Command -> the module of ``sparkscore.cli`` that has it, and what it is."""

@@ -20,6 +20,8 @@ from sparkscore.control.workspace_config import (
 )
 
 if TYPE_CHECKING:
+    from sparkscore.control.access.places import PlacePolicy
+    from sparkscore.control.access.tokens import Tokens
     from sparkscore.control.assets.code import CodeAssets
     from sparkscore.control.assets.computes import Computes
     from sparkscore.control.assets.data import DataAssets
@@ -43,7 +45,7 @@ class Workspace:
     """Endpoints, deployments, assets and jobs of one workspace.
 
     The parts are opened on first use. One object may be used from several threads; any number of
-    processes may use one workspace.
+    processes may use one workspace. ``places`` limits what callers may name; None: nothing does.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Workspace:
         self.config = config
         self.on_message: OnMessage = on_message or _ignore
         self.on_upload = on_upload
+        self.places: PlacePolicy | None = None
 
     @classmethod
     def open(
@@ -159,6 +162,13 @@ class Workspace:
         from sparkscore.control.assets.computes import Computes
 
         return Computes(self)
+
+    @cached_property
+    def tokens(self) -> Tokens:
+        """Tokens that open the workspace's server."""
+        from sparkscore.control.access.tokens import Tokens
+
+        return Tokens(self)
 
     def close(self) -> None:
         """Close the store, if it was opened."""

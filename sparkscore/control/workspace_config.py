@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sparkscore.control.access.roles import parse_role
+from sparkscore.control.access.settings import SERVER_KEYS, ServerSettings
 from sparkscore.errors import (
     InvalidFieldError,
     MalformedDocumentError,
@@ -31,7 +33,7 @@ SETTINGS: dict[str, tuple[str, ...]] = {
     "mlflow": ("tracking_uri", "registry_uri", "artifact_root", "log_jobs"),
     "datastore": ("uri", "profile", "endpoint", "region", "account_name", "anonymous"),
     "jobs": ("folder", "max_running_jobs"),
-    "server": ("url",),
+    "server": SERVER_KEYS,
 }
 """The tables of the file and their keys; docs/workspace.md explains each."""
 
@@ -88,6 +90,7 @@ class WorkspaceConfig:
     server_url: str = DEFAULT_SERVER_URL
     datastore_options: dict[str, str] = field(default_factory=dict)
     logs_jobs: bool = False
+    server: ServerSettings = field(default_factory=ServerSettings)
 
     @property
     def file(self) -> Path:
@@ -124,7 +127,30 @@ def read_config(folder: Path) -> WorkspaceConfig:
         max_running_jobs=values.get_count("jobs", "max_running_jobs", 1),
         logs_jobs=values.get_switch("mlflow", "log_jobs", False),
         server_url=values.get_text("server", "url", DEFAULT_SERVER_URL).rstrip("/"),
+        server=_read_server(values),
     )
+
+
+def _read_server(values: _Values) -> ServerSettings:
+    section, known = "server", ServerSettings()
+    settings = ServerSettings(
+        allowed_hosts=values.get_texts(section, "allowed_hosts"),
+        trusted_proxy=values.find_text(section, "trusted_proxy"),
+        requests_per_minute=values.get_count(
+            section, "requests_per_minute", known.requests_per_minute
+        ),
+        max_body_bytes=values.get_count(section, "max_body_bytes", known.max_body_bytes),
+        max_upload_bytes=values.get_count(section, "max_upload_bytes", known.max_upload_bytes),
+        oidc_issuer=values.find_text(section, "oidc_issuer").rstrip("/"),
+        oidc_audience=values.find_text(section, "oidc_audience"),
+        oidc_role_claim=values.get_text(section, "oidc_role_claim", known.oidc_role_claim),
+        oidc_roles=values.get_mapping(section, "oidc_roles"),
+    )
+    for role in settings.oidc_roles.values():
+        parse_role(role)
+    if settings.oidc_issuer:
+        values.get_text(section, "oidc_audience", "")
+    return settings
 
 
 def make_workspace_folder(folder: Path, *, name: str | None = None) -> bool:
@@ -249,6 +275,23 @@ class _Values:
         if not isinstance(value, str) or not value.strip():
             raise self._refuse(section, key, value, "text that is not empty")
         return value
+
+    def find_text(self, section: str, key: str) -> str:
+        """Empty if the key is not there."""
+        is_there = self._find(section, key, None) is not None
+        return self.get_text(section, key, "") if is_there else ""
+
+    def get_texts(self, section: str, key: str) -> tuple[str, ...]:
+        value = self._find(section, key, [])
+        if not isinstance(value, list) or not all(isinstance(one, str) and one for one in value):
+            raise self._refuse(section, key, value, 'a list of texts, ["a", "b"]')
+        return tuple(value)
+
+    def get_mapping(self, section: str, key: str) -> dict[str, str]:
+        value = self._find(section, key, {})
+        if not isinstance(value, dict) or not all(isinstance(one, str) for one in value.values()):
+            raise self._refuse(section, key, value, 'a table of texts, { NAME = "TEXT" }')
+        return dict(value)
 
     def get_count(self, section: str, key: str, default: int) -> int:
         value = self._find(section, key, default)

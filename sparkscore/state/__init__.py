@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sparkscore.state.records import EndpointRecord as EndpointRecord
     from sparkscore.state.records import JobRecord as JobRecord
     from sparkscore.state.records import ProcessIdentity as ProcessIdentity
+    from sparkscore.state.records import TokenRecord as TokenRecord
     from sparkscore.state.store import Store as Store
     from sparkscore.state.store import open_store as open_store
     from sparkscore.state.writer import Writer as Writer
@@ -40,6 +41,7 @@ _HOMES = {
     "ProcessIdentity": "records",
     "Reader": "reader",
     "Store": "store",
+    "TokenRecord": "records",
     "Writer": "writer",
     "open_store": "store",
 }

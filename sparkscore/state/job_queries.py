@@ -36,6 +36,11 @@ def select_job_count(wanted: JobFilter) -> Select[Any]:
     return select(func.count()).select_from(jobs).where(*_conditions(wanted))
 
 
+def select_status_counts(wanted: JobFilter) -> Select[Any]:
+    conditions = _conditions(wanted)
+    return select(jobs.c.status, func.count()).where(*conditions).group_by(jobs.c.status)
+
+
 def select_active_jobs() -> Select[Any]:
     """Jobs that may still change, the oldest first."""
     return select(jobs).where(jobs.c.status.in_(ACTIVE)).order_by(jobs.c.sequence)

@@ -16,6 +16,7 @@ _NOT_FOUND = {
     "code": "CODE_NOT_FOUND",
     "datastore": "DATASTORE_NOT_FOUND",
     "compute": "COMPUTE_NOT_FOUND",
+    "token": "TOKEN_NOT_FOUND",
 }
 _EXISTS = {
     "endpoint": "ENDPOINT_EXISTS",
@@ -24,6 +25,7 @@ _EXISTS = {
     "environment": "ENVIRONMENT_EXISTS",
     "data": "DATA_EXISTS",
     "code": "CODE_EXISTS",
+    "token": "TOKEN_EXISTS",
 }
 _COMMANDS = {"endpoint": "batch-endpoint", "deployment": "batch-deployment"}
 _WORDS = {"data": "data asset", "code": "code asset"}

@@ -18,6 +18,7 @@ from sparkscore.state.job_queries import (
     select_active_jobs,
     select_job_count,
     select_jobs,
+    select_status_counts,
 )
 from sparkscore.state.names import all_archived, not_found, version_not_found
 from sparkscore.state.records import (
@@ -28,9 +29,18 @@ from sparkscore.state.records import (
     DeploymentRecord,
     EndpointRecord,
     JobRecord,
+    TokenRecord,
 )
 from sparkscore.state.rows import from_row
-from sparkscore.state.tables import assets, computes, datastores, deployments, endpoints, jobs
+from sparkscore.state.tables import (
+    assets,
+    computes,
+    datastores,
+    deployments,
+    endpoints,
+    jobs,
+    tokens,
+)
 
 Record = TypeVar("Record")
 
@@ -106,6 +116,11 @@ class Reader:
 
     def count_jobs(self, wanted: JobFilter = _EVERY_JOB) -> int:
         return int(self._connection.execute(select_job_count(wanted)).scalar_one())
+
+    def count_jobs_by_status(self, wanted: JobFilter = _EVERY_JOB) -> dict[str, int]:
+        """How many jobs have each status, as it was last recorded."""
+        rows = self._connection.execute(select_status_counts(wanted))
+        return {str(status): int(count) for status, count in rows}
 
     def list_active_jobs(self) -> list[JobRecord]:
         """Jobs that have not ended, the oldest first: the queue."""
@@ -195,6 +210,18 @@ class Reader:
         query = select(computes).where(*archived_condition(archived))
         found = self._list(ComputeRecord, query)
         return sorted(found, key=lambda record: record.name)
+
+    def find_token(self, name: str) -> TokenRecord | None:
+        return self._find(TokenRecord, select(tokens).where(tokens.c.name == name))
+
+    def get_token(self, name: str) -> TokenRecord:
+        """Raises NotFoundError TOKEN_NOT_FOUND."""
+        found = self.find_token(name)
+        return found or _raise(not_found("token", name, self._names(tokens.c.name)))
+
+    def list_tokens(self) -> list[TokenRecord]:
+        """Tokens by name."""
+        return sorted(self._list(TokenRecord, select(tokens)), key=lambda record: record.name)
 
     def _find(self, kind: type[Record], query: Select[Any]) -> Record | None:
         row = self._connection.execute(query).mappings().one_or_none()

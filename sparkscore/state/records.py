@@ -126,6 +126,20 @@ class DatastoreRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TokenRecord:
+    """What is known of a bearer token: never the token, only the digest of its secret part.
+
+    ``name`` is part of the token. ``expires_at`` None: it does not expire.
+    """
+
+    name: str
+    role: str
+    digest: str
+    created_at: float
+    expires_at: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class ComputeRecord:
     """A named place to run."""
 

@@ -185,5 +185,15 @@ computes = Table(
     _time("updated_at"),
 )
 
+tokens = Table(
+    "sparkscore_tokens",
+    metadata,
+    Column("name", Text, primary_key=True),
+    _text("role"),
+    _text("digest"),
+    _time("created_at"),
+    _time("expires_at", nullable=True),
+)
+
 VERSION_TABLE = "sparkscore_schema_version"
 """One row, the revision of the schema; Alembic writes it."""

@@ -22,9 +22,18 @@ from sparkscore.state.records import (
     DeploymentRecord,
     EndpointRecord,
     JobRecord,
+    TokenRecord,
 )
 from sparkscore.state.rows import to_row
-from sparkscore.state.tables import assets, computes, datastores, deployments, endpoints, jobs
+from sparkscore.state.tables import (
+    assets,
+    computes,
+    datastores,
+    deployments,
+    endpoints,
+    jobs,
+    tokens,
+)
 
 
 class Writer(Reader):
@@ -150,6 +159,19 @@ class Writer(Reader):
 
     def delete_compute(self, name: str) -> None:
         self._delete(computes, computes.c.name == self.get_compute(name).name)
+
+    def add_token(self, record: TokenRecord) -> TokenRecord:
+        """Raises AlreadyExistsError TOKEN_EXISTS."""
+        if self.find_token(record.name) is not None:
+            raise already_exists("token", record.name)
+        self._insert(tokens, to_row(record))
+        return record
+
+    def delete_token(self, name: str) -> None:
+        self._delete(tokens, tokens.c.name == self.get_token(name).name)
+
+    def delete_expired_tokens(self, *, at: float) -> None:
+        self._delete(tokens, tokens.c.expires_at.is_not(None), tokens.c.expires_at <= at)
 
     def _put(self, table: Table, record: Any, found: object | None) -> None:
         if found is None:

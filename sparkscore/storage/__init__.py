@@ -5,9 +5,10 @@ imported inside functions only: a script host without stores needs none of it.
 """
 
 from sparkscore.storage.etags import get_etag, is_same_file
+from sparkscore.storage.public_hosts import ONLY_PUBLIC, check_public
 from sparkscore.storage.redaction import describe_error, redact
 from sparkscore.storage.stores import OPTIONS, child_path, fetch_file, is_web, open_store
-from sparkscore.storage.uri import check_uri, get_scheme, is_uri, join_uri
+from sparkscore.storage.uri import check_uri, get_scheme, is_azure_host, is_uri, join_uri
 from sparkscore.storage.writing import (
     check_writable_store,
     put_new_file,
@@ -16,7 +17,9 @@ from sparkscore.storage.writing import (
 )
 
 __all__ = [
+    "ONLY_PUBLIC",
     "OPTIONS",
+    "check_public",
     "check_uri",
     "check_writable_store",
     "child_path",
@@ -24,6 +27,7 @@ __all__ = [
     "fetch_file",
     "get_etag",
     "get_scheme",
+    "is_azure_host",
     "is_same_file",
     "is_uri",
     "is_web",

@@ -15,6 +15,7 @@ from urllib.parse import quote
 from sparkscore.errors import MissingDependencyError, PlanError
 from sparkscore.storage.azure import SCHEMES as AZURE_SCHEMES
 from sparkscore.storage.azure import azure_arguments, is_blob_url, profile_suffix
+from sparkscore.storage.public_hosts import ONLY_PUBLIC, make_client_maker
 from sparkscore.storage.redaction import describe_error
 from sparkscore.storage.uri import check_uri, get_scheme, is_uri
 
@@ -87,7 +88,7 @@ def fetch_file(filesystem: Any, source: str, target: str, *, timeout_seconds: fl
 
 
 def _check_options(options: Mapping[str, str]) -> None:
-    unknown = sorted(set(options) - set(OPTIONS))
+    unknown = sorted(set(options) - {*OPTIONS, ONLY_PUBLIC})
     if unknown:
         raise PlanError(
             f"a store has no option {unknown[0]!r}: use {', '.join(OPTIONS)}; credentials come "
@@ -108,7 +109,8 @@ def _translate(uri: str, options: Mapping[str, str]) -> tuple[str, dict[str, Any
     if scheme in _GCS:
         return "gs", _gcs_arguments(options), None
     if scheme in _WEB:
-        return scheme, {"encoded": True}, quote(uri, safe=_IN_URLS)
+        limits = {name: options[name] for name in (ONLY_PUBLIC,) if name in options}
+        return scheme, {"encoded": True, **limits}, quote(uri, safe=_IN_URLS)
     return scheme, {}, None
 
 
@@ -161,7 +163,7 @@ def _make_filesystem(protocol: str, arguments: dict[str, Any], uri: str) -> Any:
     try:
         kind = _get_class(protocol, arguments)
         if protocol in _WEB:
-            arguments = {**arguments, "client_kwargs": {"timeout": _web_timeout()}}
+            arguments = _web_arguments(**arguments)
         elif protocol in _EXTRAS:
             arguments = {**arguments, "use_listings_cache": False}
         return kind(skip_instance_cache=True, **arguments)
@@ -189,11 +191,13 @@ def _get_class(protocol: str, arguments: Mapping[str, Any]) -> Any:
     return get_filesystem_class(protocol)
 
 
-def _web_timeout() -> Any:
-    """No limit for a whole file, but one for a server that says nothing."""
+def _web_arguments(*, only_public: str | None = None, **arguments: Any) -> dict[str, Any]:
+    """No time limit for a whole file, but one for a server that says nothing."""
     import aiohttp
 
-    return aiohttp.ClientTimeout(total=None, connect=None, sock_read=_WEB_STALL_SECONDS)
+    timeout = aiohttp.ClientTimeout(total=None, connect=None, sock_read=_WEB_STALL_SECONDS)
+    limits = {} if only_public is None else {"get_client": make_client_maker(only_public)}
+    return {**arguments, **limits, "client_kwargs": {"timeout": timeout}}
 
 
 def _is_known(protocol: str) -> bool:

@@ -21,6 +21,7 @@ PROCESSES = {
     "targets": "control plane",
     "state": "control plane",
     "control": "control plane",
+    "rest": "control plane",
     "cli": "control plane",
 }
 EMPTY_NAMES = {"util", "utils", "common", "helper", "helpers", "manager", "misc"}

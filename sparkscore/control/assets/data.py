@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from sparkscore.control.access.places import admit
 from sparkscore.control.assets.catalog import Archived, Catalog, Draft
 from sparkscore.control.assets.content import LocalContent, hash_text, read_content
 from sparkscore.control.assets.entities import DataAsset
@@ -59,6 +60,7 @@ class DataAssets:
     """The data assets of a workspace: names for folders and files, wherever they are."""
 
     def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
         self._catalog = Catalog(workspace, "data")
 
     def create(
@@ -86,7 +88,7 @@ class DataAssets:
             **others,
         }
         loaded = load_document(DataSpec, source, overrides=overrides, flags=flags)
-        settled = _settle_path(loaded)
+        settled = _settle_path(loaded, self._workspace)
         type_ = _settle_type(loaded, settled)
         spec = loaded.spec
         described = spec.model_dump(mode="json", include={"description", "tags", "properties"})
@@ -252,7 +254,7 @@ def _check_only(only: InputSource | None, text: str, place: object) -> None:
         )
 
 
-def _settle_path(loaded: Loaded[DataSpec]) -> str:
+def _settle_path(loaded: Loaded[DataSpec], workspace: Workspace) -> str:
     """The path to store: local ones absolute, references as they are."""
     _, place = parse_data(loaded.spec.path)
     if isinstance(place, AssetReference):
@@ -267,6 +269,7 @@ def _settle_path(loaded: Loaded[DataSpec]) -> str:
     if is_uri(place.uri):
         check_uri(place.uri)
     settled = resolve_location(place, base=loaded.folder)
+    admit(workspace, settled)
     path = find_local_path(settled)
     if path is not None and not os.path.exists(path):
         raise loaded.error(

@@ -24,6 +24,7 @@ from sparkscore.state.records import DatastoreRecord
 from sparkscore.storage import is_uri, join_uri
 
 if TYPE_CHECKING:
+    from sparkscore.control.assets.uploads import Upload
     from sparkscore.control.workspace import Workspace
     from sparkscore.spec import DatastorePath
     from sparkscore.state import Reader
@@ -52,6 +53,7 @@ class Datastores:
         flags = {"name": name, "type": type, **others}
         loaded = load_document(DatastoreSpec, source, overrides=overrides, flags=flags)
         _refuse_built_in(loaded.spec.name)
+        self._admit(loaded.spec, loaded.folder)
         document = loaded.spec.to_document()
         if loaded.spec.type == "local":
             document["path"] = loaded.spec.get_uri(loaded.folder)
@@ -112,6 +114,16 @@ class Datastores:
             _check_unused(name, writer)
             writer.delete_datastore(name)
 
+    def upload(self, file: Path, *, name: str, is_archive: bool) -> Upload:
+        """Move a received file, or the folder that a zip file holds, into the default datastore.
+
+        Raises InvalidFieldError (INVALID_ASSET_NAME, ARCHIVE_NOT_READABLE, ARCHIVE_REFUSED),
+        EmptyInputError (EMPTY_UPLOAD) or StorageError (UPLOAD_FAILED).
+        """
+        from sparkscore.control.assets.uploads import store_upload
+
+        return store_upload(self._workspace, file, name=name, is_archive=is_archive)
+
     def resolve(self, place: DatastorePath) -> ResolvedUri:
         """The URI, or local path, of a path in a datastore.
 
@@ -127,6 +139,16 @@ class Datastores:
         datastore = self.get(place.datastore)
         below = place.path.strip("/")
         return ResolvedUri(uri=join_uri(datastore.uri, below), options=datastore.options)
+
+    def _admit(self, spec: DatastoreSpec, folder: Path) -> None:
+        """Refuse places that the workspace's callers may not name."""
+        policy = self._workspace.places
+        if policy is None:
+            return
+        policy.admit(self._workspace, spec.get_uri(folder))
+        endpoint = spec.options.get("endpoint")
+        if endpoint:
+            policy.admit_endpoint(endpoint)
 
     def _set_archived(self, name: str, *, is_archived: bool) -> None:
         _refuse_built_in(name)

@@ -152,13 +152,16 @@ class DataAsset:
 
 @dataclass(frozen=True, kw_only=True)
 class CodeAsset:
-    """A copy of a code folder, named by its content; ``path`` is the local folder."""
+    """A copy of a code folder; ``path`` is the local folder. Without a name given, by content."""
 
     name: str
     version: str
     path: Path
     digest: str
     created_at: float
+    description: str | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+    properties: dict[str, str] = field(default_factory=dict)
 
     @property
     def reference(self) -> str:
@@ -170,6 +173,9 @@ class CodeAsset:
             "name": self.name,
             "version": self.version,
             "path": str(self.path),
+            "description": self.description,
+            "tags": self.tags,
+            "properties": self.properties,
             "id": self.reference,
             "creation_context": {"created_at": render_time(self.created_at)},
         }

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sparkscore.control.access.places import admit_file
 from sparkscore.control.assets.catalog import Archived, Catalog, Draft
 from sparkscore.control.assets.content import hash_text
 from sparkscore.control.assets.entities import Environment
@@ -28,6 +29,7 @@ class Environments:
     """The environments of a workspace."""
 
     def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
         self._catalog = Catalog(workspace, "environment")
 
     def create(
@@ -49,7 +51,7 @@ class Environments:
         conda_file = settle_flag_path(conda_file)
         flags = {"name": name, "version": version, "conda_file": conda_file, **others}
         loaded = load_document(EnvironmentAssetSpec, source, overrides=overrides, flags=flags)
-        document = _describe(loaded.spec, resolve=loaded.resolve)
+        document = _describe(loaded.spec, resolve=self._admitting(loaded.resolve))
         draft = Draft(
             name=loaded.spec.name,
             version=loaded.spec.version,
@@ -62,7 +64,7 @@ class Environments:
         self, spec: EnvironmentSpec, *, resolve: Callable[[str], str], default_name: str
     ) -> Environment:
         """Register what stands in a deployment; equal content gives the equal version."""
-        document = _describe(spec, resolve=resolve)
+        document = _describe(spec, resolve=self._admitting(resolve))
         digest = _digest(document)
         draft = Draft(
             name=check_asset_name(spec.name or default_name, what="environment.name"),
@@ -72,6 +74,16 @@ class Environments:
             is_generated=True,
         )
         return _read(self._catalog.register(draft))
+
+    def _admitting(self, resolve: Callable[[str], str]) -> Callable[[str], str]:
+        """``resolve``, but for files that the workspace's callers may not name."""
+
+        def resolve_admitted(path: str) -> str:
+            resolved = resolve(path)
+            admit_file(self._workspace, resolved)
+            return resolved
+
+        return resolve_admitted
 
     def get(
         self, name: str, version: str | None = None, *, label: str | None = None

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sparkscore.control.access.places import admit
 from sparkscore.control.assets.content import LocalContent, hash_text, read_content
 from sparkscore.control.assets.registry import RegisteredVersion, Registry, find_artifact_path
 from sparkscore.control.assets.remote_content import read_listing, read_text
@@ -70,7 +71,8 @@ def find_content(workspace: Workspace, models: Models, text: str, *, base: Path)
     if isinstance(place, DatastorePath):
         found = workspace.datastores.resolve(place)
         return _read_place(found.uri, found.options)
-    return _read_place(resolve_location(place, base=base), {})
+    uri = resolve_location(place, base=base)
+    return _read_place(uri, admit(workspace, uri))
 
 
 def find_mlflow_version(models: Models, uri: str) -> RegisteredVersion:

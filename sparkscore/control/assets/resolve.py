@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sparkscore.control.access.places import admit
 from sparkscore.listing.location import find_local_path
 from sparkscore.spec import AssetReference, DatastorePath, Location, parse_data
 from sparkscore.storage import check_uri, is_uri
@@ -34,17 +35,26 @@ def resolve_uri(workspace: Workspace, text: str, *, base: Path) -> ResolvedUri:
 
     ``folder:`` and ``file:`` in front give its type; relative paths start from ``base``. Looks at
     no store. Raises InvalidFieldError (INVALID_REFERENCE), NotFoundError, or PlanError
-    (CREDENTIALS_IN_URI).
+    (CREDENTIALS_IN_URI, and for a place that the workspace's callers may not name).
     """
     type_, place = parse_data(text)
     if isinstance(place, AssetReference):
         asset = workspace.data.get(place.name, place.version, label=place.label)
-        found = resolve_uri(workspace, asset.path, base=base)
+        found = _resolve_registered(workspace, asset.path, base=base)
         return ResolvedUri(found.uri, found.options, asset.reference, asset.type)
     if isinstance(place, DatastorePath):
         found = workspace.datastores.resolve(place)
         return ResolvedUri(found.uri, found.options, type=type_)
-    return ResolvedUri(resolve_location(place, base=base), type=type_)
+    uri = resolve_location(place, base=base)
+    return ResolvedUri(uri, admit(workspace, uri), type=type_)
+
+
+def _resolve_registered(workspace: Workspace, text: str, *, base: Path) -> ResolvedUri:
+    """The place of a data asset: whoever registered it could name it."""
+    _, place = parse_data(text)
+    if isinstance(place, Location):
+        return ResolvedUri(resolve_location(place, base=base))
+    return resolve_uri(workspace, text, base=base)
 
 
 def resolve_location(place: Location, *, base: Path) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sparkscore.control.endpoints.entities import Deployment
+from sparkscore.control.endpoints.precondition import NO_PRECONDITION, Precondition
 from sparkscore.control.endpoints.registration import check_deployment, register_deployment
 from sparkscore.control.listing_table import Table
 from sparkscore.errors import InvalidFieldError, SparkscoreError, StateError
@@ -33,7 +34,8 @@ class BatchDeployments:
     """Deployments of the endpoints of a workspace.
 
     ``source`` is the path of a YAML file, or a mapping with its content. Raises SpecError for what
-    it says, UnresolvedReferenceError or NotFoundError for what it refers to.
+    it says, UnresolvedReferenceError or NotFoundError for what it refers to,
+    PreconditionFailedError if ``precondition`` does not hold.
     """
 
     def __init__(self, workspace: Workspace) -> None:
@@ -48,6 +50,7 @@ class BatchDeployments:
         overrides: Sequence[str] = (),
         set_default: bool = False,
         skip_script_validation: bool = False,
+        precondition: Precondition = NO_PRECONDITION,
     ) -> Deployment:
         """Make a deployment, or replace the one of that name.
 
@@ -57,12 +60,17 @@ class BatchDeployments:
         loaded = load_deployment(
             source, overrides=overrides, flags={"name": name, "endpoint_name": endpoint_name}
         )
+        spec = loaded.spec
         with self._workspace.store.reading() as reader:
-            reader.get_endpoint(loaded.spec.endpoint_name)
+            reader.get_endpoint(spec.endpoint_name)
+            existing = reader.find_deployment(spec.endpoint_name, spec.name)
+        precondition.check("deployment", spec.name, existing)
         document = register_deployment(
             self._workspace, loaded, checks_script=not skip_script_validation
         )
         with self._workspace.store.writing() as writer:
+            existing = writer.find_deployment(spec.endpoint_name, spec.name)
+            precondition.check("deployment", spec.name, existing)
             return self._put(writer, document, set_default=set_default)
 
     def update(
@@ -76,6 +84,7 @@ class BatchDeployments:
         removals: Sequence[Sequence[str] | str] = (),
         force_string: bool = False,
         skip_script_validation: bool = False,
+        precondition: Precondition = NO_PRECONDITION,
     ) -> Deployment:
         """Change code, model, environment or settings; jobs keep what they ran.
 
@@ -85,6 +94,7 @@ class BatchDeployments:
         for _ in range(UPDATE_ATTEMPTS):
             with self._workspace.store.reading() as reader:
                 before = reader.get_deployment(endpoint_name, name)
+            precondition.check("deployment", name, before)
             flags = {"name": before.name, "endpoint_name": before.endpoint_name}
             loaded = load_deployment(
                 before.document if source is None else source,
@@ -121,7 +131,14 @@ class BatchDeployments:
             records = reader.list_deployments(endpoint_name)
             return Table(self._show(reader, record) for record in records)
 
-    def delete(self, name: str, endpoint_name: str, *, new_default: str | None = None) -> None:
+    def delete(
+        self,
+        name: str,
+        endpoint_name: str,
+        *,
+        new_default: str | None = None,
+        precondition: Precondition = NO_PRECONDITION,
+    ) -> None:
         """Delete a deployment; its jobs stay.
 
         The default one can go while others exist only if ``new_default`` takes its place. Raises
@@ -130,6 +147,7 @@ class BatchDeployments:
         with self._workspace.store.writing() as writer:
             endpoint = writer.get_endpoint(endpoint_name)
             deleted = writer.get_deployment(endpoint_name, name)
+            precondition.check("deployment", name, deleted)
             others = [
                 record.name
                 for record in writer.list_deployments(endpoint_name)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sparkscore.control.endpoints.entities import Endpoint
+from sparkscore.control.endpoints.precondition import NO_PRECONDITION, Precondition
 from sparkscore.control.listing_table import Table
 from sparkscore.errors import InvalidFieldError
 from sparkscore.spec import BatchEndpointSpec, load_document
@@ -28,14 +29,20 @@ class BatchEndpoints:
     """Endpoints of a workspace.
 
     ``source`` is the path of a YAML file, a mapping with its content, or None where the name says
-    all. Raises SpecError for what it says, NotFoundError for names that are not there.
+    all. Raises SpecError for what it says, NotFoundError for names that are not there,
+    PreconditionFailedError if ``precondition`` does not hold.
     """
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
 
     def create(
-        self, source: Source = None, *, name: str | None = None, overrides: Sequence[str] = ()
+        self,
+        source: Source = None,
+        *,
+        name: str | None = None,
+        overrides: Sequence[str] = (),
+        precondition: Precondition = NO_PRECONDITION,
     ) -> Endpoint:
         """Make an endpoint, or change what is given of the one of that name.
 
@@ -44,6 +51,7 @@ class BatchEndpoints:
         loaded = load_document(BatchEndpointSpec, source, overrides=overrides, flags={"name": name})
         with self._workspace.store.writing() as writer:
             existing = writer.find_endpoint(loaded.spec.name)
+            precondition.check("endpoint", loaded.spec.name, existing)
             record = existing or _new_record(loaded.spec.name)
             record = _fill(record, loaded.spec, loaded.spec.model_fields_set)
             _check_default(writer, record)
@@ -59,6 +67,7 @@ class BatchEndpoints:
         removals: Sequence[Sequence[str] | str] = (),
         defaults: Sequence[str] = (),
         force_string: bool = False,
+        precondition: Precondition = NO_PRECONDITION,
     ) -> Endpoint:
         """Change description, tags, properties or the default deployment.
 
@@ -69,6 +78,7 @@ class BatchEndpoints:
         content = {} if source is None else _read_content(source, name=name)
         with self._workspace.store.writing() as writer:
             before = writer.get_endpoint(name)
+            precondition.check("endpoint", name, before)
             loaded = load_document(
                 BatchEndpointSpec,
                 {**_get_document(before), **content},
@@ -93,9 +103,10 @@ class BatchEndpoints:
         with self._workspace.store.reading() as reader:
             return Table(self._show(record) for record in reader.list_endpoints())
 
-    def delete(self, name: str) -> None:
+    def delete(self, name: str, *, precondition: Precondition = NO_PRECONDITION) -> None:
         """Delete an endpoint and its deployments; its jobs stay."""
         with self._workspace.store.writing() as writer:
+            precondition.check("endpoint", name, writer.find_endpoint(name))
             writer.delete_endpoint(name)
 
     def invoke(self, name: str, request: InvokeRequest) -> Job:

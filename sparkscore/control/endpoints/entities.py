@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from sparkscore.control.endpoints.precondition import get_etag
 from sparkscore.control.times import render_time
 from sparkscore.state.records import DeploymentRecord, EndpointRecord
 
@@ -34,6 +35,11 @@ class Endpoint:
     def id(self) -> str:
         """The resource's path."""
         return f"/workspaces/{self.workspace_name}/batchEndpoints/{self.name}"
+
+    @property
+    def etag(self) -> str:
+        """Another text after each change; see Precondition."""
+        return get_etag(self.record)
 
     @property
     def scoring_uri(self) -> str:
@@ -88,6 +94,11 @@ class Deployment:
         """The resource's path."""
         endpoint = f"/workspaces/{self.workspace_name}/batchEndpoints/{self.endpoint_name}"
         return f"{endpoint}/deployments/{self.name}"
+
+    @property
+    def etag(self) -> str:
+        """Another text after each change; see Precondition."""
+        return get_etag(self.record)
 
     def to_dict(self) -> dict[str, Any]:
         """What ``batch-deployment show`` prints: the later layout, with all defaults."""

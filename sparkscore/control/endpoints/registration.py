@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sparkscore.control.access.places import admit, admit_file
 from sparkscore.control.deployment import find_code_folder, is_registered, placing
 from sparkscore.control.model import LocalModel, Model
 from sparkscore.control.scoring_script import check_scoring_script
@@ -68,6 +69,7 @@ def check_deployment(
 
     Raises what ``register_deployment`` does; registers nothing.
     """
+    _admit_paths(workspace, loaded)
     spec = loaded.spec
     with placing(loaded, "compute"):
         workspace.computes.resolve(
@@ -80,6 +82,16 @@ def check_deployment(
     with placing(loaded, "environment"):
         if isinstance(spec.environment, str):
             workspace.environments.resolve(spec.environment)
+
+
+def _admit_paths(workspace: Workspace, loaded: LoadedDeployment) -> None:
+    """Refuse places that the workspace's callers may not name, before anything is read."""
+    spec = loaded.spec
+    if not isinstance(spec.model, str) and not spec.model.path.startswith(_ELSEWHERE):
+        admit(workspace, loaded.resolve(spec.model.path))
+    code = None if spec.code_configuration is None else spec.code_configuration.code
+    if code is not None and not is_registered(code):
+        admit_file(workspace, loaded.resolve(code))
 
 
 def _check_code(workspace: Workspace, loaded: LoadedDeployment, *, checks_script: bool) -> None:

@@ -21,7 +21,7 @@ from sparkscore.errors import (
 from sparkscore.listing.location import find_local_path
 from sparkscore.spec.nearest import find_closest
 
-_NOT_ARTIFACTS = frozenset({"model", "scratch", "staging"})
+NOT_ARTIFACTS = frozenset({"model", "scratch", "staging"})
 """What a job folder holds for the job's own use."""
 
 
@@ -29,7 +29,7 @@ def download_job(job: Job, *, output_name: str, folder: Path, with_artifacts: bo
     """Copy to ``folder/named-outputs/<output>`` and ``folder/artifacts``; see Jobs.download."""
     require_ended(job, doing="download")
     target = Path(os.path.abspath(folder))
-    output = _find_output(job, output_name)
+    output = find_output(job, output_name)
     if output is None and not with_artifacts:
         raise _no_output(job, output_name)
     if with_artifacts:
@@ -47,7 +47,7 @@ def download_job(job: Job, *, output_name: str, folder: Path, with_artifacts: bo
     return target
 
 
-def _find_output(job: Job, name: str) -> dict[str, Any] | None:
+def find_output(job: Job, name: str) -> dict[str, Any] | None:
     """Path and options of a published output, None if the job published nothing."""
     known = job.record.outputs
     if name not in known:
@@ -125,7 +125,7 @@ def _copy_artifacts(job: Job, folder: Path) -> None:
 
 def _ignoring(source: Path, results: str | None) -> Callable[[str, list[str]], set[str]]:
     def ignored(parent: str, names: list[str]) -> set[str]:
-        own = _NOT_ARTIFACTS.intersection(names) if Path(parent) == source else frozenset()
+        own = NOT_ARTIFACTS.intersection(names) if Path(parent) == source else frozenset()
         return set(own) | {name for name in names if os.path.join(parent, name) == results}
 
     return ignored

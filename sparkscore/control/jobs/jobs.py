@@ -29,6 +29,7 @@ from sparkscore.state.job_status import (
 )
 
 if TYPE_CHECKING:
+    from sparkscore.control.jobs.files import JobFile
     from sparkscore.control.jobs.prune import PrunedJob
     from sparkscore.control.workspace import Workspace
 
@@ -86,6 +87,11 @@ class Jobs:
             if limit is not None and len(found) >= limit:
                 break
         return found
+
+    def count_by_status(self) -> dict[str, int]:
+        """How many jobs have each status, archived ones too; asks no running job."""
+        with self._workspace.store.reading() as reader:
+            return reader.count_jobs_by_status(JobFilter(archived="include"))
 
     def start(self, name: str) -> Job:
         """Give the job a launcher if it has none, and return at once; see ``start_launcher``."""
@@ -204,6 +210,21 @@ class Jobs:
         from sparkscore.control.jobs.logs import iter_log_lines
 
         return iter_log_lines(self, self.get(name), follow=follow)
+
+    def list_files(self, name: str) -> Table[JobFile]:
+        """The files that the job left, as a download would have them."""
+        from sparkscore.control.jobs.files import list_files
+
+        return list_files(self.get(name))
+
+    def get_file(self, name: str, path: str) -> JobFile:
+        """One of these files, to be read in pieces.
+
+        Raises NotFoundError (FILE_NOT_FOUND), StateError (JOB_PRUNED, OUTPUT_IS_TABLE).
+        """
+        from sparkscore.control.jobs.files import find_file
+
+        return find_file(self.get(name), path)
 
     def prune(
         self,

@@ -6,6 +6,7 @@ import dataclasses
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -26,6 +27,8 @@ from sparkscore.targets.process import start_process
 
 _STARTED: list[subprocess.Popen[bytes]] = []
 """Launchers that this process started: whoever starts a process has to wait for it."""
+
+_STARTED_LOCK = threading.Lock()
 
 
 def start_launcher(store: Store, name: str, *, workspace_folder: Path) -> JobRecord:
@@ -77,12 +80,13 @@ def claim_job(store: Store, name: str, launcher: ProcessIdentity) -> JobRecord |
 
 
 def _start(record: JobRecord, *, workspace_folder: Path) -> subprocess.Popen[bytes]:
-    _STARTED[:] = [process for process in _STARTED if process.poll() is None]
     module = "sparkscore.control.jobs.launcher"
     process = start_process(
         (sys.executable, "-m", module, str(workspace_folder), record.name),
         environment=os.environ,
         log_file=Path(record.folder) / "logs" / LAUNCHER_LOG,
     )
-    _STARTED.append(process)
+    with _STARTED_LOCK:
+        _STARTED[:] = [one for one in _STARTED if one.poll() is None]
+        _STARTED.append(process)
     return process

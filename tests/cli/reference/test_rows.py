@@ -33,6 +33,12 @@ OF_2021 = {
     "job": "show --name --web/-e --query stream",
     "Other commands": "compute dataset configure --defaults group= workspace=",
     "Every command": "--query json jsonc table tsv yaml --resource-group/-g --workspace-name/-w",
+    "REST": (
+        "PUT GET PATCH DELETE batchEndpoints/{e}/deployments/{d} $top $skip $orderBy codes models "
+        "environments datasets computes datastores?isDefault=true AzureAsyncOperationUri "
+        "scoring_uri azureml-model-deployment DataUrl DatasetVersion DatasetId outputDataset "
+        "outputFileName commas envelope tokens script"
+    ),
 }
 """Section -> the words of 2021 that its rows must hold."""
 

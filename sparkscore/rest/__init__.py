@@ -1,0 +1,1 @@
+"""The HTTP interface to a workspace: parses requests, calls ``control``, renders. Control plane."""
