@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,7 @@ class CodeAssets:
 
         Equal content is kept once. The copy appears whole or not at all.
         """
-        if not folder.is_dir():
+        if not os.path.isdir(folder):
             raise UnresolvedReferenceError(
                 f"code folder {folder} does not exist: correct code_configuration.code",
                 condition="CODE_NOT_FOUND",
