@@ -24,6 +24,7 @@ from tests.spark.drivers import DriverProcess
 
 ROWS_PER_INPUT = 3
 TIMEOUT_SECONDS = 5
+MAX_RETRIES = 8
 
 SCRIPT = """
 import os, subprocess, time
@@ -113,9 +114,9 @@ class ChaosJob:
     def accepts(self, *, timeouts: bool = False) -> Callable[[Line], bool]:
         """Which failures of other inputs may be a storm's work.
 
-        A mini-batch has more retries than a storm can use up, and each of its parts, once it is
-        halved, has one try. So kills may fail inputs, but only such as share a mini-batch with one
-        that fails anyhow, and the account must say that they were killed.
+        A mini-batch that a storm hits in all its tries is halved, and so is one with an input that
+        fails anyhow; each part then has one try. So kills may fail inputs, but only such, and the
+        account must say how they ended.
         """
         is_planned = JobFolder(self.folder).has_plan()
         planned = read_plan(str(self.folder)).iter_mini_batches() if is_planned else ()
@@ -131,7 +132,8 @@ class ChaosJob:
                 word in line["message"] for word in _KILLED
             )
             was_stopped = timeouts and line["condition"] == "SCRIPT_TIMEOUT"
-            return line["path"] in failing and (was_killed or was_stopped)
+            is_halved = line["path"] in failing or int(line["attempts"]) > 1 + MAX_RETRIES
+            return is_halved and (was_killed or was_stopped)
 
         return accepts
 
@@ -164,7 +166,7 @@ def make_job(
         script,
         dict.fromkeys(names, ""),
         job={"instance_count": 1, "max_concurrency_per_instance": 2, **job},
-        max_retries=8,
+        max_retries=MAX_RETRIES,
         timeout_seconds=TIMEOUT_SECONDS,
     )
     conf = {"spark.task.maxFailures": "100", **(spark_conf or {})}
