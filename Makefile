@@ -7,7 +7,11 @@ IN_ENV := scripts/in-env
 INSTALLED := .venv/.installed
 PYTEST := $(IN_ENV) pytest
 PYTEST_ARGS ?=
+TIMES ?= 10
+SEED ?=
 FAST := not spark and not cluster and not slow
+WORKERS ?= 2
+MINUTES ?= 30
 
 .PHONY: help
 help:  ## show this help
@@ -18,13 +22,18 @@ demo: setup java  ## set everything up; endpoints, deployments and jobs on real 
 	@$(IN_ENV) conf/examples/run-demo
 
 .PHONY: test
-test: setup java postgres azurite  ## set everything up and run the whole suite, the fast tests first
-	@$(PYTEST) -m "$(FAST)" $(PYTEST_ARGS)
-	@$(PYTEST) -m "not ($(FAST))" $(PYTEST_ARGS)
+test: setup java postgres azurite compiler  ## set everything up and run the whole suite, the fast tests first
+	@$(PYTEST) -n $(WORKERS) --dist worksteal -m "$(FAST)" $(PYTEST_ARGS)
+	@$(PYTEST) -n $(WORKERS) --dist loadfile -m "not ($(FAST)) and not chaos" $(PYTEST_ARGS)
+	@$(PYTEST) -m chaos $(PYTEST_ARGS) tests/chaos
 
 .PHONY: test-fast
 test-fast: setup postgres azurite  ## run the tests that start neither Spark nor anything else that is slow
-	@$(PYTEST) -m "$(FAST)" $(PYTEST_ARGS)
+	@$(PYTEST) -n $(WORKERS) --dist worksteal -m "$(FAST)" $(PYTEST_ARGS)
+
+.PHONY: chaos
+chaos: setup java azurite compiler  ## run the chaos tests with TIMES (10) as many faults, of SEED
+	@$(PYTEST) tests/chaos --chaos-faults $(TIMES) $(SEED:%=--chaos-seed %) $(PYTEST_ARGS)
 
 .PHONY: lint
 lint: setup  ## check style of code and shell scripts
@@ -44,6 +53,10 @@ format: setup  ## rewrite code in the project's style
 .PHONY: bench
 bench: setup java  ## run the benchmarks (about an hour; see benchmarks/README.md)
 	@$(IN_ENV) benchmarks/run
+
+.PHONY: soak
+soak: setup java  ## run jobs back to back for MINUTES (30) and look for what grows
+	@$(IN_ENV) python benchmarks/soak.py --minutes $(MINUTES) --page docs/soak.md
 
 .PHONY: wheel
 wheel: setup  ## build the wheel and try it in a clean environment
@@ -71,6 +84,10 @@ postgres:  ## find the PostgreSQL server that tests start (as root on Debian: in
 .PHONY: azurite
 azurite: setup  ## install the Azure store that tests start (as root on Debian: Node.js too)
 	@scripts/azurite > /dev/null
+
+.PHONY: compiler
+compiler:  ## find the C compiler that builds a clock for tests (as root on Debian: install it)
+	@scripts/compiler > /dev/null
 
 .PHONY: clean
 clean:  ## remove the environment, caches and everything else that was made here

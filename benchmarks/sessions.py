@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 
 from pyspark.sql import SparkSession
 
 
-def start_session(name: str, *, slots: int) -> SparkSession:
-    """A local session with Spark's defaults but for memory, task retries and the UI."""
+def start_session(name: str, *, slots: int, conf: Mapping[str, str] | None = None) -> SparkSession:
+    """A local session with Spark's defaults but for memory, task retries, the UI and ``conf``."""
     os.environ["PYSPARK_PYTHON"] = sys.executable
     session: SparkSession = (
         SparkSession.builder.master(f"local[{slots},4]")
@@ -17,6 +18,7 @@ def start_session(name: str, *, slots: int) -> SparkSession:
         .config("spark.driver.memory", "4g")
         .config("spark.ui.enabled", "false")
         .config("spark.ui.showConsoleProgress", "false")
+        .config(map=dict(conf or {}))
         .getOrCreate()
     )
     session.sparkContext.setLogLevel("ERROR")

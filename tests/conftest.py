@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,11 @@ from hypothesis import settings
 if TYPE_CHECKING:
     from tests.servers.postgres import PostgresServer
 
-pytest_plugins = ["tests.servers.fixtures"]
+pytest_plugins = ["tests.servers.fixtures", "tests.chaos.plugin"]
+
+# The JVMs of tests live for seconds: its second compiler would cost more than it gives.
+for _name in ("SPARK_SUBMIT_OPTS", "SPARK_DAEMON_JAVA_OPTS"):
+    os.environ.setdefault(_name, "-XX:TieredStopAtLevel=1")
 
 # No deadline: a busy machine is not a failure. The examples are the same in every run, so that a
 # change fails where it was made.

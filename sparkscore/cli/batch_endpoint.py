@@ -11,6 +11,7 @@ import typer
 from sparkscore.cli import columns, flags
 from sparkscore.cli.confirm import confirm
 from sparkscore.cli.generic import Session, command, make_app
+from sparkscore.cli.job_flags import JobFlags
 from sparkscore.errors import UsageError
 
 app = make_app("Batch endpoints: names under which jobs are started.")
@@ -144,65 +145,26 @@ class InputFlags:
         return given[0][1:] if given else (None, None)
 
 
-@dataclass(frozen=True)
-class JobFlags:
-    """How the job is named and what it changes of the deployment."""
-
-    file: flags.OptionalFile = None
-    deployment_name: Annotated[
-        str | None,
-        typer.Option("--deployment-name", "-d", help="A deployment other than the default."),
-    ] = None
-    output_path: Annotated[
-        str | None,
-        typer.Option("--output-path", metavar="[folder:]URI", help="Where results go."),
-    ] = None
-    mini_batch_size: flags.MiniBatchSize = None
-    instance_count: flags.InstanceCount = None
-    overrides: flags.Set = None
-    job_name: Annotated[
-        str | None,
-        typer.Option("--job-name", help="Its name; the same again gives the same job."),
-    ] = None
-    experiment_name: Annotated[
-        str | None, typer.Option("--experiment-name", help="MLflow experiment [the endpoint].")
-    ] = None
-    display_name: Annotated[
-        str | None, typer.Option("--display-name", help="A name for people.")
-    ] = None
-    description: flags.Description = None
-    tags: flags.Tags = None
-    compute: Annotated[
-        str | None, typer.Option("--compute", help="A compute other than the deployment's.")
-    ] = None
-    conf: flags.Conf = None
-
-
 @command(app, columns=columns.JOBS)
-def invoke(session: Session, name: flags.Name, given: InputFlags, job: JobFlags) -> Any:
+def invoke(
+    session: Session,
+    name: flags.Name,
+    given: InputFlags,
+    job: JobFlags,
+    file: flags.OptionalFile = None,
+) -> Any:
     """Start a job and return at once."""
     from sparkscore.control.endpoints.request import InvokeRequest
 
     chosen, only = given.choose()
     request = InvokeRequest(
-        deployment_name=job.deployment_name,
         input=chosen,
         input_type=given.input_type,
         input_only=only,
-        output_path=job.output_path,
-        overrides=tuple(job.overrides or ()),
-        mini_batch_size=job.mini_batch_size,
-        instance_count=job.instance_count,
-        file=job.file,
-        job_name=job.job_name,
-        experiment_name=job.experiment_name,
-        display_name=job.display_name,
-        description=job.description,
-        tags=flags.parse_pairs(job.tags, flag="--tags"),
+        file=file,
         include=tuple(given.include or ()),
         exclude=tuple(given.exclude or ()),
         limit=given.limit,
-        compute=job.compute,
-        conf=tuple(job.conf or ()),
+        **job.to_fields(),
     )
     return session.workspace.batch_endpoints.invoke(name, request)

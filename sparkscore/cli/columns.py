@@ -30,6 +30,13 @@ PRUNED_JOBS = (
     ("Bytes", "freed_bytes"),
     ("Folder", "job_folder"),
 )
+FAILURE_GROUPS = (
+    ("Inputs", "count"),
+    ("Condition", "condition"),
+    ("Message", "message"),
+    ("Script line", "script_line"),
+    ("Attempts", "attempts"),
+)
 ASSETS = (
     ("Name", "name"),
     ("Version", "version"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import webbrowser
@@ -14,9 +15,13 @@ import typer
 from sparkscore.cli import columns, exit_codes, flags
 from sparkscore.cli.confirm import confirm
 from sparkscore.cli.generic import Session, command, make_app
+from sparkscore.cli.job_flags import JobFlags
+from sparkscore.cli.output import OutputFormat
+from sparkscore.errors import UsageError
 
 if TYPE_CHECKING:
     from sparkscore.control.jobs import Job
+    from sparkscore.control.jobs.errors import JobErrors
 
 app = make_app("Jobs: what was invoked, and what came of it.")
 
@@ -139,6 +144,35 @@ def cancel(session: Session, name: flags.Name) -> Any:
     return session.workspace.jobs.cancel(name)
 
 
+@command(app, columns=columns.JOBS)
+def resume(
+    session: Session,
+    name: flags.Name,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE...", help="Thresholds, timeouts, retries or instances."
+        ),
+    ] = None,
+    conf: flags.Conf = None,
+    compute: Annotated[
+        str | None, typer.Option("--compute", help="A compute other than the one it had.")
+    ] = None,
+) -> Any:
+    """Let a failed, canceled or killed job go on from where it was; returns at once."""
+    return session.workspace.jobs.resume(
+        name, overrides=overrides or (), conf=conf or (), compute=compute
+    )
+
+
+@command(app, "retry-failed", columns=columns.JOBS)
+def retry_failed(session: Session, name: flags.Name, job: JobFlags) -> Any:
+    """Start a new job on exactly the inputs that failed in this one; returns at once."""
+    from sparkscore.control.endpoints.request import InvokeRequest
+
+    return session.workspace.jobs.retry_failed(name, InvokeRequest(**job.to_fields()))
+
+
 @command(app)
 def download(
     session: Session,
@@ -166,10 +200,51 @@ def logs(
     session: Session,
     name: flags.Name,
     follow: Annotated[bool, typer.Option("--follow", help="Go on until the job ends.")] = False,
+    mini_batch: Annotated[
+        int | None,
+        typer.Option("--mini-batch", min=0, help="Only what the script said of this one."),
+    ] = None,
 ) -> None:
     """Print what Spark, the driver and the scoring script said."""
-    for line in session.workspace.jobs.iter_logs(name, follow=follow):
-        typer.echo(line.rstrip("\n"))
+    is_silent = True
+    for line in session.workspace.jobs.iter_logs(name, follow=follow, mini_batch=mini_batch):
+        is_silent = False
+        typer.echo(line)
+    if is_silent and mini_batch is not None:
+        session.say(f"the script said nothing of mini-batch {mini_batch}")
+
+
+@command(app)
+def errors(
+    session: Session,
+    name: Annotated[str | None, typer.Option("--name", "-n", help="The job's name.")] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--folder", help="In place of a name: a job folder.")
+    ] = None,
+) -> None:
+    """Explain what failed: grouped, with counts, samples and where in the script it was."""
+    found = _find_errors(session, name, folder)
+    if session.format is OutputFormat.table and session.query is None and session.wants_data:
+        session.show(found.to_dict()["groups"], columns.FAILURE_GROUPS)
+    elif session.wants_data:
+        session.show(found)
+    else:
+        width = shutil.get_terminal_size().columns
+        from sparkscore.cli.render_errors import render_errors
+
+        typer.echo(render_errors(found, width=width, in_workspace=folder is None))
+
+
+def _find_errors(session: Session, name: str | None, folder: Path | None) -> JobErrors:
+    if name is not None and folder is not None:
+        raise flags.refuse_together("--name", "--folder")
+    if folder is not None:
+        from sparkscore.control.jobs.errors import read_errors
+
+        return read_errors(folder)
+    if name is None:
+        raise UsageError("which job: give --name or --folder", condition="NAME_NEEDED")
+    return session.workspace.jobs.errors(name)
 
 
 @command(app)

@@ -22,6 +22,7 @@ from sparkscore.control.output_checks import (
     check_job_folder,
     check_job_folder_outside_input,
     check_output,
+    check_output_outside_input,
 )
 from sparkscore.control.packages import write_packages
 from sparkscore.control.snapshot import JOBS_FOLDER
@@ -33,6 +34,7 @@ from sparkscore.messages.launch import LAUNCH_FILE, InputMessage, LaunchMessage
 from sparkscore.messages.status import SummaryMessage
 from sparkscore.plan.machine import Machine, read_machine
 from sparkscore.plan.spark_application import SparkApplication, plan_spark_application
+from sparkscore.storage import open_store
 from sparkscore.targets.base import Capability, CompiledApplication, Target, require_capability
 from sparkscore.targets.registry import Compute, get_compute
 
@@ -178,13 +180,19 @@ def make_absolute(uri: str) -> str:
 
 
 def check_place(place: JobPlace) -> None:
-    """Check that the input is there, and that output and job folder are not and can be made."""
-    check_input(
-        place.input.uri,
-        options=place.input.options,
-        include=place.input.include,
-        exclude=place.input.exclude,
-    )
+    """Check that the input is there, and that output and job folder are not and can be made.
+
+    Of inputs that are named one by one, those that are gone fail when they are scored.
+    """
+    if place.input.list_file is None:
+        check_input(
+            place.input.uri,
+            options=place.input.options,
+            include=place.input.include,
+            exclude=place.input.exclude,
+        )
+    elif find_local_path(place.input.uri) is None:
+        open_store(place.input.uri, place.input.options)
     local_input = find_local_path(place.input.uri)
     if local_input is not None:
         check_job_folder_outside_input(
@@ -192,6 +200,7 @@ def check_place(place: JobPlace) -> None:
         )
     check_job_folder(place.job_folder)
     check_output(place.output, job_folder=place.job_folder)
+    check_output_outside_input(place.output, place.input)
 
 
 def plan_application(

@@ -15,8 +15,9 @@ from sparkscore.errors import (
     OutputNotWritableError,
     PlanError,
 )
+from sparkscore.listing.filters import NameFilter, split_glob
 from sparkscore.listing.location import find_local_path
-from sparkscore.messages.launch import OutputMessage
+from sparkscore.messages.launch import InputMessage, OutputMessage
 from sparkscore.storage import check_writable_store, join_uri
 
 RESERVED_NAMES = frozenset(
@@ -121,6 +122,50 @@ def check_job_folder_outside_input(job_folder: Path, *, input_path: Path) -> Non
             condition="JOB_FOLDER_IN_INPUT",
             path=str(job_folder),
         )
+
+
+def check_output_outside_input(output: OutputMessage, given: InputMessage) -> None:
+    """Raise PlanError (OUTPUT_IN_INPUT) if a later job on this input would score the results.
+
+    Hidden names below the input (``_scored``) are never listed, nor what its patterns leave out.
+    """
+    if output.table is not None:
+        return
+    below = _find_below(join_uri(output.path, output.file_name), given.uri)
+    if below is None:
+        return
+    folder, glob, name = below
+    if output.format == "delta" and output.action == "append_row":
+        name = f"{name}/part-00000.snappy.parquet"
+    elif output.action == "summary_only":
+        name = f"{name}/results"
+    names = NameFilter(glob=glob, include=given.include, exclude=given.exclude)
+    if names.find_hidden(name) is None and names.takes(name):
+        raise PlanError(
+            f"output path {output.path} lies in the input {folder}: the next job would score the "
+            "results too; give an --output-path elsewhere, or below a name that starts with '_'",
+            condition="OUTPUT_IN_INPUT",
+            path=output.path,
+        )
+
+
+def _find_below(target: str, uri: str) -> tuple[str, str, str] | None:
+    """The input's folder, its glob, and the path of ``target`` below; None if it is elsewhere."""
+    local, source = find_local_path(target), find_local_path(uri)
+    if (local is None) != (source is None):
+        return None
+    if local is not None and source is not None:
+        folder, glob = (source, "") if os.path.lexists(source) else _split(source)
+        folder, local = os.path.realpath(folder), os.path.realpath(local)
+    else:
+        (folder, glob), local = _split(uri), target
+    inside = local.removeprefix(f"{folder.rstrip('/')}/")
+    return None if inside == local else (folder, glob, inside)
+
+
+def _split(uri: str) -> tuple[str, str]:
+    folder, glob = split_glob(uri) or (uri, "")
+    return folder, glob
 
 
 def _is_in(path: Path, folder: Path) -> bool:

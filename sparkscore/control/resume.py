@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -69,19 +70,42 @@ def resume_job(
     TargetError or MessageError.
     """
     folder = Path(os.path.abspath(folder))
-    launch = _read_launch(folder)
+    launch = read_job_launch(folder)
     if find_completed_job(folder) is not None:
         raise InvalidTransitionError(
             f"job {launch.job_name} has completed: there is nothing to resume",
             condition="JOB_COMPLETED",
             job=launch.job_name,
         )
-    chosen = get_compute(launch.master if compute is None else compute)
+    job = prepare_resume(
+        folder,
+        launch,
+        overrides,
+        master=launch.master if compute is None else compute,
+        spark_conf={**launch.spark_conf, **read_conf(conf)},
+        environment=environment,
+        is_detached=is_detached,
+    )
+    refuse_living(folder)
+    write_resume(job)
+    return job
+
+
+def prepare_resume(
+    folder: Path,
+    launch: LaunchMessage,
+    overrides: Sequence[str],
+    *,
+    master: str | None,
+    spark_conf: Mapping[str, str],
+    environment: Mapping[str, str] | None = None,
+    is_detached: bool = False,
+) -> MadeJob:
+    """What ``write_resume`` makes of the job in ``folder``; writes nothing. See ``resume_job``."""
+    chosen = get_compute(master)
     require_capability(chosen.target, Capability.RUN)
     changed = replace(
-        _with_overrides(launch, overrides),
-        master=chosen.master,
-        spark_conf={**launch.spark_conf, **read_conf(conf)},
+        _with_overrides(launch, overrides), master=chosen.master, spark_conf=dict(spark_conf)
     )
     application = plan_launched_application(
         changed,
@@ -90,22 +114,26 @@ def resume_job(
         machine=read_machine(),
         py_files=(str(folder / "sparkscore.zip"),),
     )
-    compiled = chosen.target.compile(application)
     given = os.environ if environment is None else environment
-    variables = chosen.target.get_environment(given, master=chosen.master, is_detached=is_detached)
-    _refuse_living(folder)
-    write_target_files(compiled, folder=folder)
-    _write_launch(folder, changed)
     return MadeJob(
         folder=folder,
         launch=changed,
         target=chosen.target,
-        compiled=compiled,
-        environment=variables,
+        compiled=chosen.target.compile(application),
+        environment=chosen.target.get_environment(
+            given, master=chosen.master, is_detached=is_detached
+        ),
     )
 
 
-def _read_launch(folder: Path) -> LaunchMessage:
+def write_resume(job: MadeJob) -> None:
+    """Put the launch message in place; what is killed half-way may be resumed all the same."""
+    write_target_files(job.compiled, folder=job.folder)
+    _write_launch(job.folder, job.launch)
+
+
+def read_job_launch(folder: Path) -> LaunchMessage:
+    """The launch message; raises NotFoundError (JOB_FOLDER_NOT_FOUND) or MessageError."""
     file = folder / LAUNCH_FILE
     try:
         text = file.read_bytes()
@@ -120,9 +148,8 @@ def _read_launch(folder: Path) -> LaunchMessage:
     return from_json(LaunchMessage, text, where=str(file))
 
 
-def _with_overrides(launch: LaunchMessage, overrides: Sequence[str]) -> LaunchMessage:
-    """The launch message with changed settings, and the digest that belongs to them."""
-    _check_content(launch)
+def check_resumable(overrides: Sequence[str]) -> None:
+    """Raise InvalidFieldError (NOT_RESUMABLE) for a key that is not in RESUMABLE_KEYS."""
     for override in overrides:
         key = override.partition("=")[0].strip()
         if key.rpartition(".")[2] not in RESUMABLE_KEYS:
@@ -132,6 +159,12 @@ def _with_overrides(launch: LaunchMessage, overrides: Sequence[str]) -> LaunchMe
                 condition="NOT_RESUMABLE",
                 key=key,
             )
+
+
+def _with_overrides(launch: LaunchMessage, overrides: Sequence[str]) -> LaunchMessage:
+    """The launch message with changed settings, and the digest that belongs to them."""
+    check_resumable(overrides)
+    _check_content(launch)
     if not overrides:
         return launch
     loaded = load_deployment(launch.settings, overrides=overrides)
@@ -179,7 +212,7 @@ def _compute_digest(scoring: ScoringMessage) -> str:
     )
 
 
-def _refuse_living(folder: Path) -> None:
+def refuse_living(folder: Path) -> None:
     """Raise StateError (LEASE_HELD) if the status of the job shows a heartbeat."""
     status = find_status(folder / "status.json")
     deadline = time.monotonic() + _HEARTBEAT_PATIENCE_SECONDS
@@ -203,7 +236,6 @@ def _write_launch(folder: Path, launch: LaunchMessage) -> None:
     partial.write_text(to_json(launch, indent=2) + "\n", encoding="utf-8")
     (folder / f"launch-{number}.json").write_bytes((folder / LAUNCH_FILE).read_bytes())
     os.replace(partial, folder / LAUNCH_FILE)
-    summary = folder / "summary.json"
-    if summary.exists():
-        os.replace(summary, folder / f"summary-{number}.json")
+    with suppress(FileNotFoundError):
+        os.replace(folder / "summary.json", folder / f"summary-{number}.json")
     (folder / "status.json").unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sparkscore.errors import CanceledError, StateError, SubmitError
+from sparkscore.errors import CanceledError, MessageError, StateError, SubmitError
 from sparkscore.messages.codec import from_json
 from sparkscore.messages.status import StatusMessage, SummaryMessage
 from sparkscore.targets.base import TargetRun
@@ -132,8 +132,11 @@ class StatusReporter:
         self._sequence = -1
 
     def report(self) -> None:
-        """Hand the status on if it is new."""
-        status = find_status(self._file)
+        """Hand the status on if it is new; one that cannot be read is passed over."""
+        try:
+            status = find_status(self._file)
+        except MessageError:
+            return
         if status is not None and status.sequence > self._sequence:
             self._sequence = status.sequence
             self._on_status(status)
@@ -165,21 +168,24 @@ class _Deadline:
 
 
 def find_status(file: Path) -> StatusMessage | None:
-    """The status in ``status.json``, None while there is none."""
-    try:
-        text = file.read_bytes()
-    except FileNotFoundError:
-        return None
-    return from_json(StatusMessage, text, where=str(file))
+    """The status in ``status.json``, None while there is none; raises MessageError."""
+    text = _find_text(file)
+    return None if text is None else from_json(StatusMessage, text, where=str(file))
 
 
 def find_summary(file: Path) -> SummaryMessage | None:
-    """The summary in ``summary.json``, None if there is none."""
+    """The summary in ``summary.json``, None if there is none; raises MessageError."""
+    text = _find_text(file)
+    return None if text is None else from_json(SummaryMessage, text, where=str(file))
+
+
+def _find_text(file: Path) -> bytes | None:
     try:
-        text = file.read_bytes()
+        return file.read_bytes()
     except FileNotFoundError:
         return None
-    return from_json(SummaryMessage, text, where=str(file))
+    except OSError as error:
+        raise MessageError(f"{file} cannot be read: {error.strerror}", where=str(file)) from error
 
 
 def driver_died(exit_code: int, *, log: Path) -> SubmitError:

@@ -49,10 +49,11 @@ name = {name}
 url = "sqlite:///store.db"
 
 # Where models and runs are recorded; a server: tracking_uri = "http://HOST:5000"
+# log_jobs: each job becomes an MLflow run
 [mlflow]
 tracking_uri = "sqlite:///mlflow.db"
 artifact_root = "mlartifacts"
-log_jobs = false
+log_jobs = true
 
 # The datastore workspaceblobstore: a folder, or any URI such as "s3://BUCKET/FOLDER"
 [datastore]
@@ -89,7 +90,7 @@ class WorkspaceConfig:
     max_running_jobs: int = 1
     server_url: str = DEFAULT_SERVER_URL
     datastore_options: dict[str, str] = field(default_factory=dict)
-    logs_jobs: bool = False
+    logs_jobs: bool = True
     server: ServerSettings = field(default_factory=ServerSettings)
 
     @property
@@ -125,7 +126,7 @@ def read_config(folder: Path) -> WorkspaceConfig:
         datastore_options=dict(values.iter_options("datastore", without=("uri",))),
         jobs_folder=values.get_place("jobs", "folder", "jobs"),
         max_running_jobs=values.get_count("jobs", "max_running_jobs", 1),
-        logs_jobs=values.get_switch("mlflow", "log_jobs", False),
+        logs_jobs=values.get_switch("mlflow", "log_jobs", True),
         server_url=values.get_text("server", "url", DEFAULT_SERVER_URL).rstrip("/"),
         server=_read_server(values),
     )

@@ -102,6 +102,7 @@ class JobAccount:
                 self._add_failure(outcome, failure)
             for bad in outcome.bad_rows:
                 self._bad_rows.write((bad.file, bad.row, bad.message))
+        self._failed_inputs.flush()
         finished = [outcome for outcome in taken if outcome.status != INIT_FAILED]
         if finished:
             rows = [_ledger_row(outcome) for outcome in finished]
@@ -164,6 +165,11 @@ class _CsvLines:
         if self._file is None:
             self._open()
         self._writer.writerow(values)
+
+    def flush(self) -> None:
+        """Let readers see all lines so far."""
+        if self._file is not None:
+            self._file.flush()
 
     def close(self) -> None:
         """Complete the file, if it was made."""

@@ -39,9 +39,9 @@ class Cancellation:
     def interrupting(self) -> Iterator[None]:
         """In the body a signal raises CanceledError wherever the main thread is: for what cannot
         look, as the start of a JVM."""
-        self.check()
         self._interrupts = True
         try:
+            self.check()
             yield
         finally:
             self._interrupts = False

@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import tempfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from sparkscore.messages.status import COMPLETED, EventMessage, StatusMessage, S
 from sparkscore.plan.scoring_plan import HEADER_NAME
 from sparkscore.plan.spark_application import SCRATCH_NAME
 
+_CHECKSUM_BYTES = 4
 _SOCKET_PREFIX = "sparkscore-sockets-"
 _MAX_SOCKET_FOLDER_BYTES = 60
 """A socket's whole path has at most 107 bytes on Linux, and Spark's names have 42."""
@@ -83,8 +85,7 @@ class JobFolder:
         """Raise StateError (RESUME_MISMATCH) if the plan here is that of a different job."""
         if not self.has_plan() or not self.identity.exists():
             return
-        text = self.identity.read_bytes()
-        planned = codec.from_json(JobIdentity, text, where=str(self.identity))
+        planned = _read_message(JobIdentity, self.identity)
         if planned.digest != get_fixed_digest(launch):
             raise StateError(
                 f"{self.path} holds another job: its input, output or settings are not those of "
@@ -98,15 +99,23 @@ class JobFolder:
         replace_text(self.identity, codec.to_json(JobIdentity(get_fixed_digest(launch))))
 
     def find_result_schema(self) -> bytes | None:
-        """The result schema that was pinned here, None if none was."""
+        """The result schema that was pinned here, None if none was.
+
+        Raises MessageError if the file is not as it was written.
+        """
         try:
-            return self.result_schema.read_bytes()
+            found = self.result_schema.read_bytes()
         except FileNotFoundError:
             return None
+        content = found[:-_CHECKSUM_BYTES]
+        if found != _with_checksum(content):
+            where = str(self.result_schema)
+            raise MessageError(f"{where} is damaged; run the job anew", where=where)
+        return content
 
     def write_result_schema(self, content: bytes) -> None:
-        """Pin the result schema."""
-        _replace(self.result_schema, content)
+        """Pin the result schema; a checksum follows it, which readers of Arrow pass over."""
+        _replace(self.result_schema, _with_checksum(content))
 
     def remove_account(self) -> None:
         """Remove the account's files, which an earlier driver may still hold open."""
@@ -147,7 +156,7 @@ class JobFolder:
             link.mkdir(parents=True, exist_ok=True)
             return link
         link.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=_SOCKET_PREFIX))
+        folder = Path(tempfile.mkdtemp(prefix=_SOCKET_PREFIX, dir=_short_temporary_folder()))
         link.symlink_to(folder)
         return folder
 
@@ -163,13 +172,28 @@ class JobFolder:
         shutil.rmtree(self.staging, ignore_errors=True)
 
 
+def _with_checksum(content: bytes) -> bytes:
+    return content + zlib.crc32(content).to_bytes(_CHECKSUM_BYTES, "little")
+
+
+def _short_temporary_folder() -> str:
+    """The system's temporary folder, or /tmp where its name is too long for a socket below it."""
+    named = tempfile.gettempdir()
+    whole = os.path.join(named, f"{_SOCKET_PREFIX}12345678")
+    return named if len(os.fsencode(whole)) <= _MAX_SOCKET_FOLDER_BYTES else "/tmp"  # noqa: S108
+
+
 def read_launch(path: Path) -> LaunchMessage:
     """The launch message in ``path``; raises MessageError if it cannot be read."""
+    return _read_message(LaunchMessage, path)
+
+
+def _read_message(kind: type[codec.Message], path: Path) -> codec.Message:
     try:
         text = path.read_bytes()
     except OSError as error:
         raise MessageError(f"{path} cannot be read: {error.strerror}", where=str(path)) from error
-    return codec.from_json(LaunchMessage, text, where=str(path))
+    return codec.from_json(kind, text, where=str(path))
 
 
 def replace_text(path: Path, text: str) -> None:

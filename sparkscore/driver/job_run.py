@@ -33,6 +33,7 @@ from sparkscore.driver.staged_waves import StagedWaves, remove_unnamed
 from sparkscore.driver.staging import check_whole, read_outcomes
 from sparkscore.driver.summary import JobEnd, make_summary
 from sparkscore.driver.wave import WaveTemplate
+from sparkscore.driver.worker_logs import WorkerLogs
 from sparkscore.errors import (
     CanceledError,
     NoSuccessfulInputError,
@@ -42,8 +43,9 @@ from sparkscore.errors import (
 )
 from sparkscore.executor.result_schema import arrow_schema, schema_from_bytes
 from sparkscore.executor.task import TaskContext
-from sparkscore.listing import Listing, list_inputs
+from sparkscore.listing import Listing, list_inputs, list_named
 from sparkscore.listing.location import find_local_path
+from sparkscore.messages.input_list import read_input_list
 from sparkscore.messages.launch import LaunchMessage
 from sparkscore.messages.status import FINALIZING, RUNNING, SummaryMessage
 from sparkscore.plan.scoring_plan import ScoringPlan, plan_scoring, read_plan, write_plan
@@ -72,6 +74,7 @@ class JobRun:
         self._folder = JobFolder(launch.job_folder)
         self._progress = Progress(self._folder, launch.job_name)
         self._mirror = JobMirror(self._folder, launch.mirror)
+        self.worker_logs = WorkerLogs(self._folder)
         self._end = JobEnd()
         self._account: JobAccount | None = None
         self.is_told = False
@@ -126,8 +129,11 @@ class JobRun:
 
     def _start(self) -> None:
         self._folder.make()
+        if self._lease.token > 1:
+            self._folder.remove_account()
         self._progress.start(self._lease.confirm)
         self._mirror.start()
+        self.worker_logs.start()
 
     def _run(self, open_session: Callable[[], SparkSession]) -> None:
         spark, plan = self._open(open_session)
@@ -160,6 +166,7 @@ class JobRun:
             self._folder.remove_account()
         self._account = account = JobAccount(self._folder)
         for files in staged.waves:
+            self._check()
             account.add(read_outcomes(files))
         self._progress.counted(account.counts)
         scoring = self._scoring_run(spark, plan, staged, slots)
@@ -175,7 +182,7 @@ class JobRun:
         self._account.close()
         self._check()
         with self._phase("publish"):
-            check_whole(staged.find_damaged())
+            check_whole(staged.find_damaged(check=self._check))
             gate = PublishGate(
                 self._folder.publish, self._lease.token, self._check, self._lease.confirm
             )
@@ -220,6 +227,9 @@ class JobRun:
 
     def _list_inputs(self) -> ScoringPlan | Listing:
         inputs = self.launch.input
+        if inputs.list_file is not None:
+            named = read_input_list(self._folder.path / inputs.list_file)
+            return list_named(inputs.uri, named, options=inputs.options, check=self._check)
         return list_inputs(
             inputs.uri,
             limit=inputs.limit,
@@ -248,7 +258,7 @@ class JobRun:
         """What earlier runs of the job have staged and is whole."""
         staged = StagedWaves(self._folder.staging, token=self._lease.token)
         self._lease.confirm()
-        damaged = staged.restore()
+        damaged = staged.restore(check=self._check)
         self._progress.planned(mini_batches=plan.mini_batch_count, inputs=plan.input_count)
         if self._lease.token > 1:
             self._progress.event(
@@ -292,6 +302,7 @@ class JobRun:
         """Another driver goes on with the job: nothing more is written."""
         self._progress.abandon()
         self._mirror.abandon()
+        self.worker_logs.abandon()
         if self._account is not None:
             self._account.abandon()
         return make_summary(self.launch, self._end, self._account)
@@ -314,6 +325,7 @@ class JobRun:
             wave=None,
             finished=None,
             input_options=launch.input.options,
+            logs_marker=self.worker_logs.marker,
         )
         return ScoringRun(
             WaveTemplate(spark, context, launch.job_name),
@@ -348,6 +360,10 @@ class JobRun:
         if self._account is not None:
             with suppress(OSError):
                 self._account.close()
+        if self._end.plan is None and self._folder.has_plan():
+            with suppress(SparkscoreError, OSError):
+                self._end.plan = read_plan(self.launch.job_folder)
+        self.worker_logs.finish()
         drops_staging = self._end.output is not None and not self.launch.keep_staging
         self._end.warnings = self._mirror.finish(
             is_canceled=self.cancellation.is_asked, drops_staging=drops_staging
@@ -359,7 +375,7 @@ class JobRun:
         self._progress.enter(summary.status, error=self._end.message)
         if drops_staging:
             self._folder.remove_staging()
-        warnings = self._mirror.finish_account()
+        warnings = self._mirror.finish_account(is_canceled=self.cancellation.is_asked)
         if warnings and not self._end.warnings:
             summary = replace(summary, warnings=(*summary.warnings, *warnings))
             self._folder.write_summary(summary)

@@ -9,18 +9,22 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
+import time
 from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from sparkscore.driver.children import end_children, find_children
+from sparkscore.driver.children import end_children
 from sparkscore.driver.job_folder import JobFolder, read_launch
 from sparkscore.driver.job_run import JobRun
 from sparkscore.driver.session import open_session, stop_session
 from sparkscore.errors import SparkscoreError
-from sparkscore.executor.processes import die_with_parent
+from sparkscore.executor.processes import become_subreaper, die_with_parent, find_children
 from sparkscore.messages.launch import STOP_WITH_PARENT
 from sparkscore.messages.status import SummaryMessage
+
+_LEAVE_SECONDS = 3.0
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -36,6 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
         return error.exit_code
     job = JobRun(launch)
     earlier = find_children()
+    become_subreaper()
     _stop_on_signals(job)
     try:
         summary = job.run(lambda: _open_session(job))
@@ -44,17 +49,30 @@ def main(arguments: list[str] | None = None) -> int:
                 f"sparkscore: {summary.error['condition']}: {summary.error['message']}",
                 file=sys.stderr,
             )
-        return exit_code(summary)
+        code = exit_code(summary)
     finally:
         stop_session()
         end_children(but=earlier)
         if job.is_told:
+            job.worker_logs.copy()
             JobFolder(launch.job_folder).remove_scratch()
+    _leave_in_time(code)
+    return code
 
 
 def exit_code(summary: SummaryMessage) -> int:
     """The exit code that an ended job gives its process."""
     return int(summary.error["exit_code"]) if summary.error is not None else 0
+
+
+def _leave_in_time(code: int) -> None:
+    """Python waits for threads at its end, also for one that a store's client is stuck in."""
+
+    def leave() -> None:
+        time.sleep(_LEAVE_SECONDS)
+        os._exit(code)
+
+    threading.Thread(target=leave, name="leave", daemon=True).start()
 
 
 def _open_session(job: JobRun) -> SparkSession:

@@ -24,8 +24,11 @@ STATUS_SECONDS = 5.0
 END_SECONDS = 600.0
 """How long the end of a job may wait for the rest of the copy."""
 
-CANCEL_SECONDS = 10.0
-"""The same for a job that was canceled."""
+ACCOUNT_SECONDS = 10.0
+"""How long it may wait for the copy of the account, which comes last."""
+
+CANCEL_SECONDS = 5.0
+"""Each of these for a job that was canceled."""
 
 _LOOK_SECONDS = 0.5
 _RETRY_SECONDS = (0.5, 1.0, 2.0)
@@ -70,9 +73,14 @@ class JobMirror:
         """Copy nothing more."""
         self._stopped.set()
 
-    def finish_account(self, *, timeout_seconds: float = CANCEL_SECONDS) -> tuple[str, ...]:
+    def finish_account(
+        self,
+        *,
+        timeout_seconds: float = ACCOUNT_SECONDS,
+        is_canceled: Callable[[], bool] = lambda: False,
+    ) -> tuple[str, ...]:
         """Copy the summary and the last status; returns the warning if that failed."""
-        return self._in_time(lambda: self._copy_all(_AT_THE_END), timeout_seconds)
+        return self._in_time(lambda: self._copy_all(_AT_THE_END), timeout_seconds, is_canceled)
 
     def _in_time(
         self,

@@ -23,7 +23,7 @@ from sparkscore.driver.job_folder import JobFolder
 from sparkscore.driver.progress import Progress
 from sparkscore.driver.staged_waves import StagedWaves
 from sparkscore.driver.wave import Wave, WaveTemplate
-from sparkscore.errors import ErrorThresholdExceededError, ScoringScriptError
+from sparkscore.errors import ErrorThresholdExceededError, ScoringScriptError, StorageError
 from sparkscore.executor.result_schema import common_schema, schema_to_bytes
 from sparkscore.messages.launch import ScoringMessage
 from sparkscore.messages.outcome import INIT_FAILED, MiniBatchOutcome
@@ -162,6 +162,7 @@ class ScoringRun:
             folders = self._folder.written_to()
             raise explain_failure(wave.error, doing=doing, folders=folders) from wave.error
         self._in_flight.remove(wave)
+        _check_arrived(wave)
         wave.release()
         outcomes = self._staged.commit(wave.folder, confirm=self._stop_signs.confirm)
         self._account.add(outcomes)
@@ -231,6 +232,18 @@ class ScoringRun:
             self._account.add(wave.finished[key] for key in sorted(wave.finished))
             wave.release()
         self._in_flight.clear()
+
+
+def _check_arrived(wave: Wave) -> None:
+    """Workers of another machine may have staged into a folder of their own."""
+    if wave.finished and not staging.wave_files(wave.folder):
+        raise StorageError(
+            f"the executors have scored wave {wave.number}, but nothing of it stands in "
+            f"{wave.folder}: the job folder must be a folder that driver and executors share, at "
+            "the same path",
+            condition="JOB_FOLDER_NOT_SHARED",
+            path=str(wave.folder),
+        )
 
 
 def _check_init(outcomes: Sequence[MiniBatchOutcome]) -> None:

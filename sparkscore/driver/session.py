@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
 import sparkscore
+from sparkscore.driver.children import end_python_workers
 from sparkscore.driver.delta_jars import delta_jars
 from sparkscore.driver.job_folder import JobFolder
 from sparkscore.errors import MissingDependencyError
@@ -19,6 +21,10 @@ from sparkscore.plan.machine import read_machine
 from sparkscore.plan.spark_application import SparkApplication, plan_launched_application
 
 _JAVA_OPTIONS = "spark.driver.extraJavaOptions"
+_NO_SHARED_FILE = "-XX:+PerfDisableSharedMem"
+"""Without it each JVM has a file below /tmp/hsperfdata_USER, which stays if the JVM is killed."""
+_LAUNCHER_OPTIONS = "SPARK_LAUNCHER_OPTS"
+_LOCAL_DIR, _LOCAL_DIRS = "spark.local.dir", "SPARK_LOCAL_DIRS"
 _SOCKETS = "spark.python.unix.domain.socket.dir"
 _DELTA_EXTENSION = "io.delta.sql.DeltaSparkSessionExtension"
 
@@ -30,18 +36,35 @@ def open_session(launch: LaunchMessage) -> SparkSession:
     application = _application(launch, submitted)
     builder = SparkSession.builder.master(application.master)
     for key, value in application.conf.items():
-        builder = builder.config(key, value)
+        if key == _LOCAL_DIR and not submitted and application.master.startswith("local"):
+            # The same to Spark, but without a warning in every job's log.
+            os.environ.setdefault(_LOCAL_DIRS, value)
+        else:
+            builder = builder.config(key, value)
     if not submitted:
         folder = JobFolder(launch.job_folder)
         builder = builder.config(_JAVA_OPTIONS, _java_options(folder, application))
+        os.environ.setdefault(_LAUNCHER_OPTIONS, _NO_SHARED_FILE)
         if _SOCKETS not in application.conf:
             builder = builder.config(_SOCKETS, str(folder.make_socket_folder()))
     if launch.output.format == "delta" and not submitted:
         builder = builder.config("spark.jars", _all_jars(application))
-    spark = builder.getOrCreate()
+    spark = builder.getOrCreate() if submitted else _start(builder, JobFolder(launch.job_folder))
     if launch.output.format == "delta":
         _check_delta(spark)
     return spark
+
+
+def _start(builder: Any, folder: JobFolder) -> SparkSession:
+    """Start Spark; a driver that is killed meanwhile leaves PySpark's temporary files in the job's
+    scratch folder."""
+    before = tempfile.tempdir
+    tempfile.tempdir = str(folder.make_temporary_folder())
+    try:
+        session: SparkSession = builder.getOrCreate()
+    finally:
+        tempfile.tempdir = before
+    return session
 
 
 def stop_session() -> None:
@@ -49,6 +72,8 @@ def stop_session() -> None:
     with contextlib.suppress(Exception):
         session = SparkSession.getActiveSession()
         if session is not None:
+            if not session.sparkContext.statusTracker().getActiveStageIds():
+                end_python_workers()
             session.stop()
 
 
@@ -72,7 +97,7 @@ def _application(launch: LaunchMessage, submitted: dict[str, str]) -> SparkAppli
 
 def _java_options(folder: JobFolder, application: SparkApplication) -> str:
     """What a killed JVM leaves in its temporary folder goes with the job's scratch folder."""
-    ours = f'"-Djava.io.tmpdir={folder.make_temporary_folder()}"'
+    ours = f'{_NO_SHARED_FILE} "-Djava.io.tmpdir={folder.make_temporary_folder()}"'
     return f"{ours} {application.conf.get(_JAVA_OPTIONS, '')}".strip()
 
 

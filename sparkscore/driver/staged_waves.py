@@ -64,15 +64,16 @@ class StagedWaves:
         held = sorted((file.first, file.stop) for file in self._files.values())
         return [number for first, stop in held for number in range(first, stop)]
 
-    def restore(self) -> int:
+    def restore(self, *, check: Callable[[], None] = lambda: None) -> int:
         """Take over the committed waves of earlier drivers; returns how many mini-batches of them
         have to be scored again, because their files are damaged.
 
-        What else waves have left is removed.
+        What else waves have left is removed. Raises what ``check`` raises, which is asked often.
         """
         commits = self._find_commits()
         self._next_number = 1 + max(map(_number_of, self._wave_folders()), default=-1)
         for folder in self._wave_folders():
+            check()
             if folder.name not in commits:
                 remove_tree(str(folder))
         inherited = InheritedWaves(self._token, tuple(sorted(commits)))
@@ -80,7 +81,7 @@ class StagedWaves:
         replace_text(self._folder / f"inherited.{self._token}.json", to_json(inherited))
         for name, commit in sorted(commits.items()):
             self._files.update({self._folder / name / file.name: file for file in commit.files})
-        return self.drop_damaged()
+        return self.drop_damaged(check=check)
 
     def take_folder(self) -> tuple[int, Path]:
         """Number and folder of a new wave."""
@@ -111,16 +112,29 @@ class StagedWaves:
             self._files.update(found)
         return sorted(outcomes, key=lambda outcome: outcome.mini_batch_id)
 
-    def find_damaged(self) -> list[Path]:
-        """The files that are gone, or not as they were when their waves were committed."""
-        with ThreadPoolExecutor(_READERS) as pool:
-            whole = list(pool.map(_is_whole, self._files.items()))
-        return [file for file, is_whole in zip(self._files, whole, strict=True) if not is_whole]
+    def find_damaged(self, *, check: Callable[[], None] = lambda: None) -> list[Path]:
+        """The files that are gone, or not as they were when their waves were committed.
 
-    def drop_damaged(self, *, lost: Collection[int] = ()) -> int:
+        Raises what ``check`` raises, which is asked after each file.
+        """
+        damaged = []
+        pool = ThreadPoolExecutor(_READERS)
+        try:
+            whole = pool.map(_is_whole, self._files.items())
+            for file, is_whole in zip(self._files, whole, strict=True):
+                check()
+                if not is_whole:
+                    damaged.append(file)
+        finally:
+            pool.shutdown(cancel_futures=True)
+        return damaged
+
+    def drop_damaged(
+        self, *, lost: Collection[int] = (), check: Callable[[], None] = lambda: None
+    ) -> int:
         """Remove damaged files and those with mini-batches of ``lost``; returns how many
         mini-batches they held."""
-        bad = {*self.find_damaged(), *self._find_holding(lost)}
+        bad = {*self.find_damaged(check=check), *self._find_holding(lost)}
         count = 0
         for file in bad:
             staged = self._files.pop(file)

@@ -88,7 +88,7 @@ def payload_schemas(files: Iterable[Path]) -> list[Any]:
     for file in ordered_files(files):
         for batch in _iter_batches(file, ["payload"]):
             for payload in batch.column(0).drop_null():
-                schema = pa.ipc.open_stream(payload.as_buffer()).schema.remove_metadata()
+                schema = _read_schema(payload.as_buffer(), file)
                 schemas.setdefault(schema_to_bytes(schema), schema)
     return list(schemas.values())
 
@@ -114,7 +114,14 @@ def iter_payload_tables(files: Iterable[Path]) -> Iterator[tuple[int, Any]]:
 def _read_payload(content: Any, file: Path) -> Any:
     try:
         return read_payload(content)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise _damaged(file, error) from error
+
+
+def _read_schema(content: Any, file: Path) -> Any:
+    try:
+        return pa.ipc.open_stream(content).schema.remove_metadata()
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise _damaged(file, error) from error
 
 
@@ -152,7 +159,11 @@ def _damaged(file: Path, reason: object) -> PublishError:
 
 def _iter_rows(file: Path, columns: list[str]) -> Iterator[dict[str, Any]]:
     for batch in _iter_batches(file, columns):
-        yield from batch.to_pylist()
+        try:
+            rows = batch.to_pylist()
+        except UnicodeDecodeError as error:
+            raise _damaged(file, error) from error
+        yield from rows
 
 
 def _iter_batches(file: Path, columns: list[str]) -> Iterator[Any]:

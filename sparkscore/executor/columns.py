@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from sparkscore.errors import InvalidScoringResultError
 from sparkscore.executor.json_text import json_text
-from sparkscore.executor.result_types import MAX_DECIMAL_PRECISION
+from sparkscore.executor.result_types import MAX_DECIMAL_PRECISION, is_settled
 from sparkscore.executor.text import text_array
 
 _KINDS: tuple[tuple[Any, str], ...] = (
@@ -33,15 +33,6 @@ _KINDS: tuple[tuple[Any, str], ...] = (
     (date, "date"),
     (Decimal, "decimal"),
     ((list, tuple, dict, np.ndarray, pd.Series, pd.Index, pd.DataFrame), "nested"),
-)
-
-_SETTLED = frozenset(
-    str(kind)
-    for kind in (
-        *(pa.null(), pa.bool_(), pa.int8(), pa.int16(), pa.int32(), pa.int64()),
-        *(pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64(), pa.float32(), pa.float64()),
-        *(pa.string(), pa.binary(), pa.date32(), pa.timestamp("us"), pa.timestamp("us", tz="UTC")),
-    )
 )
 
 _UTC_TIMESTAMP = pa.timestamp("us", tz="UTC")
@@ -267,7 +258,7 @@ def series_column(values: Any) -> Any:
 def arrow_column(values: Any) -> Any:
     """The column of an Arrow array or chunked array, of a type that results can have."""
     kind = values.type
-    if str(kind) in _SETTLED or isinstance(kind, pa.Decimal128Type):
+    if is_settled(kind):
         return values
     for applies, settle in _SETTLERS:
         if applies(kind):

@@ -32,4 +32,8 @@ def make_failure(
 
 def clean_text(value: Any) -> str:
     """The value as text that can be written as UTF-8."""
-    return str(value).encode("utf-8", "replace").decode("utf-8")
+    try:
+        text = str(value)
+    except Exception:  # nested too deeply, or an object with a __str__ of its own
+        text = f"<{type(value).__name__}>"
+    return text.encode("utf-8", "replace").decode("utf-8")

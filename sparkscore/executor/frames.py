@@ -14,8 +14,12 @@ from typing import Any
 
 PREFIX = struct.Struct("<IQ")
 MAX_HEADER_BYTES = 256 * 1024 * 1024
+MAX_REPLY_HEADER_BYTES = 64 * 1024 * 1024
+"""A reply has no list of paths, and JSON may take 20 times its size in memory."""
 MAX_PART_BYTES = 1024 * 1024 * 1024
 MAX_PART_COUNT = 65_536
+MAX_PARTS_BYTES = 4 * 1024 * 1024 * 1024
+"""The results of one call of ``run``, packed: the worker holds them in memory."""
 
 
 class FrameError(Exception):
@@ -29,11 +33,13 @@ def encode(header: dict[str, Any], parts: Sequence[Any] = ()) -> list[Any]:
     return [PREFIX.pack(len(text), sum(lengths)) + text, *parts]
 
 
-def decode_prefix(prefix: bytes) -> tuple[int, int]:
+def decode_prefix(prefix: bytes, *, max_header_bytes: int = MAX_HEADER_BYTES) -> tuple[int, int]:
     """Header length and parts length, in bytes."""
     header_bytes, parts_bytes = PREFIX.unpack(prefix)
-    if header_bytes > MAX_HEADER_BYTES:
+    if header_bytes > max_header_bytes:
         raise FrameError(f"a header of {header_bytes} bytes")
+    if parts_bytes > MAX_PARTS_BYTES:
+        raise FrameError(f"parts of {parts_bytes} bytes")
     return header_bytes, parts_bytes
 
 

@@ -1,9 +1,10 @@
 """The guard: a small trusted process between a Python worker and the user's code. Guard process.
 
 It preloads pandas and pyarrow, forks the script host, reports its death, and kills the host with
-everything it started: when told to, when the host dies, and when the worker is gone. It serves all
-jobs of its worker, one host at a time, and runs no user code itself. It must not ask for a
-parent-death signal: dying together with the worker it would leave the host's descendants alive.
+everything it started: when told to, when the host dies, and when the worker is gone. A worker that
+stays stopped is killed, so that Spark runs its task again. The guard serves all jobs of its worker,
+one host at a time, and runs no user code itself. It must not ask for a parent-death signal: dying
+together with the worker it would leave the host's descendants alive.
 
 Started as ``guard.main(request_fd reply_fd control_fd status_fd parent_pid)``. Orders come as
 lines of JSON: ``{"start": {folder, stdout, stderr, environment, preload, stack, log}}`` forks a
@@ -36,6 +37,9 @@ from sparkscore.messages.log_marks import SHUTDOWN_MARK
 
 _PRELOADED = ("numpy", "pandas", "pyarrow", "pyarrow.pandas_compat", "sparkscore.executor.host")
 _MAX_ORDER_BYTES = 16 * 1024 * 1024
+_STOPPED_SECONDS = 10.0
+"""How long a worker may stay stopped before it is killed."""
+
 SHUTDOWN_SECONDS = 5.0
 """How long a script's ``shutdown()`` may take once its worker has gone."""
 
@@ -73,6 +77,7 @@ class Guard:
         self._request, self._reply = request, reply
         self._control, self._status = control, status
         self._parent = parent
+        self._stops = processes.StopWatch(parent, seconds=_STOPPED_SECONDS)
         self._host: int | None = None
         self._host_descriptor: int | None = None
         self._busy = mmap.mmap(-1, 1)
@@ -90,6 +95,9 @@ class Guard:
                 break
             if os.getppid() != self._parent:
                 break
+            for worker in self._stops.find_over():
+                with contextlib.suppress(OSError):
+                    os.kill(worker, signal.SIGKILL)
         self._end()
 
     def _wait(self) -> list[int]:
@@ -140,8 +148,9 @@ class Guard:
             os.close(self._status)
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
                 signal.signal(number, signal.SIG_DFL)
-            os.set_inheritable(self._request, False)
-            os.set_inheritable(self._reply, False)
+            for descriptor in (self._request, self._reply):
+                os.set_inheritable(descriptor, False)
+                os.set_blocking(descriptor, True)  # an earlier host may have changed that for all
             enter(launch)
             from sparkscore.executor import host
 
@@ -193,6 +202,7 @@ class Guard:
         self._sweep()
         if log is not None:
             log.end()
+            log.close()
 
 
 def enter(launch: dict[str, Any]) -> None:

@@ -53,6 +53,8 @@ def serve(request: int, reply: int, busy: Any, *, stack: str | None = None) -> N
             return
         answer["call"] = header["call"]
         _flush()
+        for descriptor in (request, reply):
+            os.set_blocking(descriptor, True)  # libraries may set what they find to not block
         busy[0] = 0
         frames.write_all(reply, frames.encode(answer, parts))
     host.shutdown()
@@ -137,7 +139,16 @@ def _payloads(table: Any, pinned: str | None) -> tuple[Any, list[Any]]:
         table = result_schema.cast_table(table, result_schema.schema_from_bytes(b64decode(pinned)))
     elif not table.num_rows and table.num_columns:
         return table, [results.empty_payload(table)]
-    return table, list(results.iter_payloads(table))
+    parts = list(results.iter_payloads(table))
+    size_bytes = sum(map(len, parts))
+    if size_bytes > frames.MAX_PARTS_BYTES:
+        raise InvalidScoringResultError(
+            f"the results take {size_bytes >> 20} MB, the limit of one call of run() is "
+            f"{frames.MAX_PARTS_BYTES >> 20} MB: make mini_batch_size smaller",
+            condition="RESULT_TOO_LARGE",
+            bytes=size_bytes,
+        )
+    return table, parts
 
 
 def _refusal(failure: ScoringFailure) -> tuple[dict[str, Any], list[Any]]:

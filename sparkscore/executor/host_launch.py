@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+_PIPE_BYTES = 1 << 20
+_F_SETPIPE_SZ = 1031
 _FIXED = {"PATH", "HOME", "TMPDIR", "LANG", "LANGUAGE", "VIRTUAL_ENV", "CONDA_PREFIX"}
 _FIXED_PREFIXES = (
     "LC_", "LD_", "PYTHON", "MALLOC_", "OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "NUMEXPR_",
@@ -56,3 +60,22 @@ class HostLaunch:
             "stack": self.stack,
             "log": dict(self.log),
         }
+
+
+def enlarge_pipe(descriptor: int) -> None:
+    """Let a pipe hold more than its 64 KB, where the system can."""
+    if sys.platform.startswith("linux"):
+        import fcntl
+
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(descriptor, _F_SETPIPE_SZ, _PIPE_BYTES)
+
+
+def get_guard_code() -> str:
+    """Starts the guard from wherever this package came: a folder or a zip of py-files."""
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    return (
+        f"import sys; sys.path[0] = {root!r}\n"
+        "from sparkscore.executor.guard import main\n"
+        "main(sys.argv[1:])"
+    )

@@ -1,14 +1,18 @@
 """Runs the user's code in the Python worker itself (``isolation: inline``). Python worker.
 
 For scripts that need it. The time limit is soft: it interrupts Python code only, and a crash
-takes the worker and its Spark task along.
+takes the worker and its Spark task along. What it prints goes to its log files, the worker's own
+output is left alone.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import sys
 import threading
+from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
@@ -19,10 +23,14 @@ from sparkscore.executor.usage import Usage, UsageMeter, read_usage
 
 
 class InlineHost:
-    """Answers like ``ScriptHost``, without a process of its own."""
+    """Answers like ``ScriptHost``, without a process of its own.
 
-    def __init__(self, environment: dict[str, str]) -> None:
+    ``stdout`` and ``stderr`` are the files that the script's output is added to (local paths).
+    """
+
+    def __init__(self, environment: dict[str, str], *, stdout: str, stderr: str) -> None:
         self._environment = environment
+        self._output = ((1, stdout), (2, stderr))
         self._host: Host | None = None
         self._meter = UsageMeter()
 
@@ -46,13 +54,14 @@ class InlineHost:
             self.start()
         assert self._host is not None
         limit = _TimeLimit(timeout_seconds)
-        try:
-            with limit:
-                answer, parts = self._host.answer(header)
-        except TimeoutError as error:
-            limit.end()
-            self._meter.tell(read_usage())
-            raise HostTimeoutError from error
+        with _redirected(self._output):
+            try:
+                with limit:
+                    answer, parts = self._host.answer(header)
+            except TimeoutError as error:
+                limit.end()
+                self._meter.tell(read_usage())
+                raise HostTimeoutError from error
         self._meter.tell(answer.get("usage"))
         if limit.passed:
             raise HostTimeoutError
@@ -69,8 +78,35 @@ class InlineHost:
     def release(self) -> None:
         """Let the script clean up."""
         if self._host is not None:
-            self._host.shutdown()
+            with _redirected(self._output):
+                self._host.shutdown()
             self._host = None
+
+
+@contextlib.contextmanager
+def _redirected(output: tuple[tuple[int, str], ...]) -> Iterator[None]:
+    """Adds what is written to these descriptors to files, where those can be opened."""
+    with contextlib.ExitStack() as stack:
+        _flush()
+        for descriptor, path in output:
+            with contextlib.suppress(OSError):
+                stack.callback(_put_back, descriptor, os.dup(descriptor))
+                log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+                os.dup2(log, descriptor)
+                os.close(log)
+        stack.callback(_flush)
+        yield
+
+
+def _put_back(descriptor: int, kept: int) -> None:
+    os.dup2(kept, descriptor)
+    os.close(kept)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
 
 
 class _TimeLimit:

@@ -10,6 +10,7 @@ An input that is gone, or is not the file that was planned, is never handed to t
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import threading
@@ -31,6 +32,7 @@ FETCH_TIMEOUT_SECONDS = 1800.0
 """How long the download of one input may take."""
 
 _FETCH_THREADS = 8
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
 class InputError(Exception):
@@ -105,7 +107,10 @@ class InputStage:
         return error if isinstance(error, InputGoneError) else None
 
     def local_paths(self, paths: Sequence[str]) -> list[str]:
-        """The local paths of these inputs; raises InputError if one cannot be fetched."""
+        """The local paths of these inputs; raises InputError if one cannot be fetched.
+
+        A full disk is no fault of an input: the OSError goes on, and ends the task.
+        """
         self.prefetch(paths)
         if self._fetches:
             for path in paths:
@@ -136,6 +141,8 @@ class InputStage:
         error = self._pending[path].exception()
         if error is not None:
             del self._pending[path]
+            if getattr(error, "errno", None) in _NO_SPACE:
+                raise error
             raise InputError(
                 f"{path} could not be fetched from {self._source}: {describe_error(error)}",
                 condition=_condition_of(error),
@@ -161,7 +168,7 @@ class InputStage:
 
 
 def _not_found(path: str) -> InputGoneError:
-    return InputGoneError(f"{path} was there when the job was planned", condition="INPUT_NOT_FOUND")
+    return InputGoneError(f"{path} is not there any more", condition="INPUT_NOT_FOUND")
 
 
 def _changed(path: str) -> InputGoneError:

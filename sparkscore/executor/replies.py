@@ -13,28 +13,21 @@ from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.types as pat
 
 from sparkscore.errors import PublishError
 from sparkscore.executor.failure_text import MAX_MESSAGE_CHARACTERS, clean_text, make_failure
+from sparkscore.executor.frames import MAX_PARTS_BYTES
+from sparkscore.executor.payload_size import unpacked_bytes
 from sparkscore.executor.result_schema import schema_from_bytes
-from sparkscore.executor.results import MAX_BAD_ROWS, read_payload
+from sparkscore.executor.result_types import is_settled
+from sparkscore.executor.results import MAX_BAD_ROWS, MAX_ROW_BYTES, MAX_ROWS, read_payload
 from sparkscore.executor.script_host import Reply
 from sparkscore.messages.outcome import BadRow, ScoringFailure
 
-_RESULT_TYPES = (
-    pat.is_null,
-    pat.is_boolean,
-    pat.is_integer,
-    pat.is_floating,
-    pat.is_string,
-    pat.is_large_string,
-    pat.is_binary,
-    pat.is_large_binary,
-    pat.is_date,
-    pat.is_timestamp,
-    pat.is_decimal,
-)
+_MAX_PART_BYTES = 2 * MAX_ROW_BYTES
+"""Unpacked; a part holds one row or about PART_BYTES."""
+_MAX_REPLY_BYTES = 16 * MAX_PARTS_BYTES
+"""All parts unpacked."""
 
 
 class ReplyError(Exception):
@@ -58,7 +51,7 @@ def read_run_reply(reply: Reply, *, inputs: int, merged: bool, schema: str | Non
     base64) if there is one; else there are none.
     """
     header = reply.header
-    rows = _count(header, "rows", most=1 << 62)
+    rows = _count(header, "rows", most=MAX_ROWS)
     if rows != _count_rows(reply, schema) and (merged or reply.parts):
         raise ReplyError(f"{rows} rows that are not there")
     return RunReply(
@@ -117,6 +110,8 @@ def _bad_row(value: Any) -> BadRow:
 
 def _count_rows(reply: Reply, schema: str | None) -> int:
     pinned = None if schema is None else _schema_of(schema)
+    if sum(map(_unpacked_bytes, reply.parts)) > _MAX_REPLY_BYTES:
+        raise ReplyError("results that are larger than they may be")
     return sum(_read_part(part, pinned).num_rows for part in reply.parts)
 
 
@@ -125,22 +120,28 @@ def _schema_of(text: str) -> Any:
     return schema_from_bytes(b64decode(text))
 
 
+def _unpacked_bytes(part: bytearray) -> int:
+    try:
+        size = unpacked_bytes(part)
+    except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
+        raise ReplyError(f"results that cannot be read: {clean_text(error)[:200]}") from error
+    if size > _MAX_PART_BYTES:
+        raise ReplyError("a result that is larger than it may be")
+    return size
+
+
 def _read_part(part: bytearray, pinned: Any) -> Any:
     try:
         table = read_payload(pa.py_buffer(part))
         table.validate(full=True)
-    except (PublishError, pa.ArrowException, OSError, ValueError) as error:
-        raise ReplyError(f"results that cannot be read: {error}") from error
-    if not _is_result_schema(table.schema) if pinned is None else table.schema != pinned:
+        is_right = _is_result_schema(table.schema) if pinned is None else table.schema == pinned
+    except (PublishError, pa.ArrowException, OSError, ValueError, MemoryError) as error:
+        raise ReplyError(f"results that cannot be read: {clean_text(error)[:200]}") from error
+    if not is_right:
         raise ReplyError("results of other columns than were asked for")
     return table
 
 
 def _is_result_schema(schema: Any) -> bool:
-    return len(set(schema.names)) == len(schema.names) and all(
-        any(is_type(_value_type(kind)) for is_type in _RESULT_TYPES) for kind in schema.types
-    )
-
-
-def _value_type(kind: Any) -> Any:
-    return kind.value_type if pat.is_dictionary(kind) else kind
+    is_named_once = len(set(schema.names)) == len(schema.names)
+    return is_named_once and all(map(is_settled, schema.types))

@@ -52,6 +52,21 @@ _NAMES_BY_TYPE = {
 _DECIMAL_NAME = re.compile(r"(?:decimal|dec|numeric)(?:\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\))?")
 
 
+_SETTLED = frozenset(
+    str(kind)
+    for kind in (
+        *(pa.null(), pa.bool_(), pa.int8(), pa.int16(), pa.int32(), pa.int64()),
+        *(pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64(), pa.float32(), pa.float64()),
+        *(pa.string(), pa.binary(), pa.date32(), pa.timestamp("us"), _UTC_TIMESTAMP),
+    )
+)
+
+
+def is_settled(kind: Any) -> bool:
+    """Whether a result column may have this type as it is."""
+    return str(kind) in _SETTLED or isinstance(kind, pa.Decimal128Type)
+
+
 def type_name(kind: Any) -> str:
     """The Spark SQL name of a column type, or Arrow's own where Spark SQL has none."""
     if pa.types.is_decimal(kind):

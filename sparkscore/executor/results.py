@@ -28,6 +28,8 @@ ACCOUNT_KEY = "sparkscore"
 
 PART_BYTES = 8 * 1024 * 1024
 MAX_ROW_BYTES = 512 * 1024 * 1024
+MAX_ROWS = 2**31 - 1
+"""How many rows one call of ``run`` may return: a column without values has them for nothing."""
 MAX_BAD_ROWS = 100_000
 """How many rows one call may leave out: each has a line in the account."""
 
@@ -80,6 +82,13 @@ def _refused(value: Any) -> InvalidScoringResultError:
 
 
 def _results(table: Any, count: int, account: Any) -> Results:
+    if count > MAX_ROWS:
+        raise InvalidScoringResultError(
+            f"run() returned {count} rows, the limit is {MAX_ROWS}: return fewer, or make "
+            "mini_batch_size smaller",
+            condition="RESULT_TOO_LARGE",
+            count=count,
+        )
     if count and not table.num_columns:
         raise InvalidScoringResultError(
             f"run() returned {count} results without any column: give each at least one value",

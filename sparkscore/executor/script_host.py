@@ -9,10 +9,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import select
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,8 +27,12 @@ from sparkscore.executor.host_ends import (
     render_death,
     wrote_stack,
 )
-from sparkscore.executor.host_launch import HostLaunch
-from sparkscore.executor.processes import session_memory_bytes
+from sparkscore.executor.host_launch import HostLaunch, enlarge_pipe, get_guard_code
+from sparkscore.executor.processes import (
+    find_children,
+    kill_children,
+    session_memory_bytes,
+)
 from sparkscore.executor.stack_dump import read_stack
 from sparkscore.executor.usage import Usage, UsageMeter
 
@@ -36,9 +40,9 @@ _SLICE_SECONDS = 1.0
 _SAMPLE_SECONDS = 0.25
 _GUARD_SECONDS = 5.0
 _GUARD_START_SECONDS = 120.0
-_PIPE_BYTES = 1 << 20
-_F_SETPIPE_SZ = 1031
 _SAMPLING_SHARE = 0.02
+_TRANSFER_SECONDS = 30.0
+"""How long after its deadline a reply may go on arriving, as long as it does not pause."""
 
 
 class _GuardLostError(Exception):
@@ -64,8 +68,9 @@ class ScriptHost:
         self._on_wait: Callable[[], None] = lambda: None
         self._parent = os.getppid()
         self._guard: subprocess.Popen[bytes] | None = None
+        self._others: set[int] = set()
         self._host: int | None = None
-        self._calls = 0
+        self._call = 0
         self._status_text = b""
         self._sample_at = 0.0
         self._meter = UsageMeter()
@@ -77,12 +82,20 @@ class ScriptHost:
         self._launch, self._on_wait = launch, on_wait
 
     def is_running(self) -> bool:
-        """Whether a host stands; notices one that died while nothing was asked of it."""
-        if self._host is not None and select.select([self._status_pipe], [], [], 0)[0]:
+        """Whether a host stands; notices one that died while nothing was asked of it.
+
+        One that speaks unasked is killed: what it says might be taken for its next reply.
+        """
+        if self._host is None:
+            return False
+        ready = select.select([self._status_pipe, self._reply], [], [], 0)[0]
+        if self._status_pipe in ready:
             try:
                 self._death()
             except _GuardLostError:
                 self._drop_guard()
+        elif ready:
+            self.kill()
         return self._host is not None
 
     def open(self) -> None:
@@ -111,10 +124,10 @@ class ScriptHost:
         Raises HostTimeoutError, HostTooLargeError or HostCrashedError; the host and all that it
         started are then gone.
         """
-        self._calls += 1
+        self._call = secrets.randbits(53)  # no host can answer before it is asked
         deadline = time.monotonic() + timeout_seconds
         try:
-            self._send(frames.encode({**header, "call": self._calls}), deadline)
+            self._send(frames.encode({**header, "call": self._call}), deadline)
             reply = self._receive(deadline)
         except (HostTimeoutError, HostTooLargeError) as error:
             error.stack = self._kill_with_stack()
@@ -122,11 +135,12 @@ class ScriptHost:
         except _GuardLostError as error:
             self._drop_guard()
             raise HostCrashedError("the script host's guard was killed") from error
-        except frames.FrameError as error:
+        except (frames.FrameError, MemoryError) as error:
             self.kill()
+            sent = str(error) or "more than memory holds"
             raise HostCrashedError(
-                f"the script host sent {error}: scoring code must leave descriptors that it did "
-                "not open alone"
+                f"the script host sent {sent}: scoring code must leave descriptors that it did not "
+                "open alone"
             ) from error
         self._meter.tell(reply.header.get("usage"))
         return reply
@@ -190,7 +204,7 @@ class ScriptHost:
         self._status_pipe, status = os.pipe()
         theirs = (request, reply, control, status)
         for descriptor in (self._request, self._reply, self._control):
-            _enlarge(descriptor)
+            enlarge_pipe(descriptor)
             os.set_blocking(descriptor, False)
         try:
             self._guard = self._start_guard(theirs)
@@ -209,9 +223,10 @@ class ScriptHost:
 
     def _start_guard(self, theirs: tuple[int, ...]) -> subprocess.Popen[bytes]:
         python, environment = self._launch.guard
+        self._others = find_children()
         with open(self._launch.stderr, "ab") as log:
             return subprocess.Popen(
-                [python, "-c", _guard_code(), *map(str, theirs), str(os.getpid())],
+                [python, "-c", get_guard_code(), *map(str, theirs), str(os.getpid())],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -222,13 +237,15 @@ class ScriptHost:
             )
 
     def _drop_guard(self) -> None:
-        """Forget a guard that is dead or does not answer, and kill what it left."""
+        """Forget a guard that is dead or does not answer, and kill what it left: its orphans are
+        children of the worker, which is a subreaper."""
         if self._guard is None:
             return
         if self._host is not None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._host, signal.SIGKILL)
         self._kill_guard()
+        kill_children(but=self._others)
         for descriptor in self._descriptors:
             os.close(descriptor)
         self._guard = self._host = None
@@ -313,12 +330,13 @@ class ScriptHost:
     def _receive(self, deadline: float) -> Reply:
         while True:
             header_bytes, parts_bytes = frames.decode_prefix(
-                bytes(self._read(frames.PREFIX.size, deadline))
+                bytes(self._read(frames.PREFIX.size, deadline)),
+                max_header_bytes=frames.MAX_REPLY_HEADER_BYTES,
             )
             text = bytes(self._read(header_bytes, deadline))
             header = frames.decode_header(text, parts_bytes=parts_bytes)
             parts = [self._read(length, deadline) for length in header["parts"]]
-            if header.get("call") == self._calls:
+            if header.get("call") == self._call:
                 return Reply(header, parts)
             if time.monotonic() >= deadline:
                 raise HostTimeoutError
@@ -329,6 +347,8 @@ class ScriptHost:
         view = memoryview(data)
         done = 0
         while done < count:
+            if time.monotonic() >= deadline + _TRANSFER_SECONDS:
+                raise HostTimeoutError
             try:
                 count_read = os.readv(self._reply, [view[done:]])
                 if not count_read:
@@ -368,21 +388,3 @@ class ScriptHost:
 
 def _not_started(error: Exception) -> str:
     return f"no script host could be started: {error} (its output is in the job's logs/user/stderr)"
-
-
-def _enlarge(descriptor: int) -> None:
-    if sys.platform.startswith("linux"):
-        import fcntl
-
-        with contextlib.suppress(OSError):
-            fcntl.fcntl(descriptor, _F_SETPIPE_SZ, _PIPE_BYTES)
-
-
-def _guard_code() -> str:
-    """Starts the guard from wherever this package came: a folder or a zip of py-files."""
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    return (
-        f"import sys; sys.path[0] = {root!r}\n"
-        "from sparkscore.executor.guard import main\n"
-        "main(sys.argv[1:])"
-    )

@@ -1,4 +1,4 @@
-"""The log files of scripts: marked line by line, kept below a size. Python worker, guard.
+"""The logs of scripts: marked line by line, kept below a size. Python worker, guard.
 
 Script hosts append their standard output and error to raw files on the worker's scratch disk, so
 that no reader can make them wait. What has been added there is copied, line by line and marked, to
@@ -11,6 +11,7 @@ How far was copied stands in a file too: the guard copies the rest if the worker
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 import struct
@@ -18,13 +19,12 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from sparkscore.messages.log_marks import INIT_MARK, mark_lines
+from sparkscore.executor.log_file import CappedFile, cut_back
+from sparkscore.messages.log_marks import INIT_MARK
 
-MAX_LOG_BYTES = 10 * 1024 * 1024
-_NOTE = b"\n[sparkscore: output beyond %d bytes was cut]\n" % MAX_LOG_BYTES
 _CHUNK_BYTES = 1024 * 1024
 _LOOK_SECONDS = 0.5
-_PLACE = struct.Struct("<QQ64s")
+_PLACE = struct.Struct("<QQQQ64s")
 
 
 class _RawFile:
@@ -88,8 +88,8 @@ class ScriptLog:
         self.stack = os.path.join(raw, "stack")
         self._files, self._raw = dict(files), raw
         self._streams = (
-            (_RawFile(self.stdout), files["stdout"]),
-            (_RawFile(self.stderr), files["stderr"]),
+            (_RawFile(self.stdout), CappedFile(files["stdout"])),
+            (_RawFile(self.stderr), CappedFile(files["stderr"])),
         )
         self._mark = INIT_MARK.encode()
         self._place: int | None = None
@@ -109,6 +109,7 @@ class ScriptLog:
 
     def close(self) -> None:
         """Copy no more."""
+        self._look()
         for raw, _ in self._streams:
             raw.close()
         if self._place is not None:
@@ -137,13 +138,20 @@ class ScriptLog:
         """Copy all that was written; a last line without an end gets one."""
         self._copy(whole=True)
         if time.monotonic() > self._look_at:
-            self._look_at = time.monotonic() + _LOOK_SECONDS
-            _cut(self.entry_script)
+            self._look()
 
     def follow(self) -> None:
         """Copy the whole lines that were written."""
         self._copy(whole=False)
-        _cut(self.entry_script)
+        self._look()
+
+    def _look(self) -> None:
+        """Keep the files below their size and tell what was cut."""
+        self._look_at = time.monotonic() + _LOOK_SECONDS
+        cut_back(self.entry_script)
+        told = [file.note() for _, file in self._streams]
+        if any(told):
+            self._save()
 
     def _copy(self, *, whole: bool) -> None:
         """What the script did to its log files (removed them, say) is its own business."""
@@ -155,39 +163,47 @@ class ScriptLog:
                 except OSError:
                     takes_more = False
                 if not takes_more:
+                    file.cut_bytes += size - raw.copied
                     raw.skip_to(size)
                 self._save()
 
-    def _copy_stream(self, raw: _RawFile, file: str, size: int, *, whole: bool) -> bool:
+    def _copy_stream(self, raw: _RawFile, file: CappedFile, size: int, *, whole: bool) -> bool:
         """Copy up to ``size``; False if the job's file takes no more."""
         while raw.copied < size:
             text = raw.read(size)
             text = _lines_of(text, whole=whole and raw.copied + len(text) >= size)
             if not text:
                 break
-            if not _append(file, mark_lines(text, self._mark)):
-                return False
+            takes_more = file.append(text, self._mark)
             raw.copied += len(text)
+            if not takes_more:
+                return False
         return True
 
     def _save(self) -> None:
         if self._place is not None:
-            copied = (raw.copied for raw, _ in self._streams)
+            counts = [
+                count for raw, file in self._streams for count in (raw.copied, file.cut_bytes)
+            ]
             with contextlib.suppress(OSError):
-                os.pwrite(self._place, _PLACE.pack(*copied, self._mark), 0)
+                os.pwrite(self._place, _PLACE.pack(*counts, self._mark), 0)
 
     def _load(self) -> None:
         with contextlib.suppress(struct.error):
             assert self._place is not None
-            *copied, mark = _PLACE.unpack(os.pread(self._place, _PLACE.size, 0))
+            *counts, mark = _PLACE.unpack(os.pread(self._place, _PLACE.size, 0))
             self._mark = mark.rstrip(b"\0")
-            for (raw, _), count in zip(self._streams, copied):
-                raw.copied = count
+            for (raw, file), copied, cut_bytes in zip(self._streams, counts[::2], counts[1::2]):
+                raw.copied, file.cut_bytes = copied, cut_bytes
 
 
-def open_script_log(folder: str, *, raw: str) -> ScriptLog:
-    """The log files of this worker below ``folder``, laid out by kind, machine and process."""
-    node, process = socket.gethostname(), f"process-{os.getpid()}"
+def open_script_log(folder: str, *, raw: str, process: str = "") -> ScriptLog:
+    """The log files of this worker below ``folder``, laid out by kind, machine and process.
+
+    ``process`` names the files, by default after this process. Raises OSError if they cannot be
+    written.
+    """
+    node, process = socket.gethostname(), process or f"process-{os.getpid()}"
     paths = {
         kind: os.path.join(folder, "user", kind, node, f"{process}.{suffix}")
         for kind, suffix in (
@@ -196,8 +212,10 @@ def open_script_log(folder: str, *, raw: str) -> ScriptLog:
             ("entry_script_log", "log.txt"),
         )
     }
-    for path in paths.values():
-        os.makedirs(os.path.dirname(path), exist_ok=True)
+    for path in map(os.path.dirname, paths.values()):
+        os.makedirs(path, exist_ok=True)
+        if not os.access(path, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
     log = ScriptLog(paths, raw)
     log.open()
     return log
@@ -220,21 +238,3 @@ def _lines_of(text: bytes, *, whole: bool) -> bytes:
         return text
     end = text.rfind(b"\n") + 1
     return text[:end] if end or len(text) < _CHUNK_BYTES else text
-
-
-def _append(path: str, text: bytes) -> bool:
-    """Add to a file below its size; False once it is full."""
-    with open(path, "ab") as log:
-        left = MAX_LOG_BYTES - log.tell()
-        if left >= 0:
-            log.write(text if len(text) <= left else text[:left] + _NOTE)
-    return len(text) <= left
-
-
-def _cut(path: str) -> None:
-    """Truncating works while the script writes: its descriptors append."""
-    with contextlib.suppress(OSError):
-        if os.path.getsize(path) > MAX_LOG_BYTES + len(_NOTE):
-            os.truncate(path, MAX_LOG_BYTES)
-            with open(path, "ab") as log:
-                log.write(_NOTE)

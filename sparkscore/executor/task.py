@@ -24,9 +24,11 @@ from sparkscore.executor.host_environment import host_environment, slot_cpus
 from sparkscore.executor.host_launch import HostLaunch
 from sparkscore.executor.inline_host import InlineHost
 from sparkscore.executor.inputs import InputStage
+from sparkscore.executor.log_place import SPOOL, is_place, open_worker_log
+from sparkscore.executor.processes import become_subreaper
 from sparkscore.executor.runner import HostLike, MiniBatchRunner, ScoredMiniBatch
 from sparkscore.executor.script_host import ScriptHost
-from sparkscore.executor.script_log import ScriptLog, open_script_log
+from sparkscore.executor.script_log import ScriptLog
 from sparkscore.messages import codec
 from sparkscore.messages.launch import ScoringMessage
 from sparkscore.messages.mini_batch import MiniBatch
@@ -43,10 +45,11 @@ class TaskContext:
     """What each task of a wave needs; travels in the closure.
 
     ``wave`` is a broadcast of the wave's mini-batches, one JSON text a task. ``job_folder`` is
-    used where it is visible. ``failed_inputs_left`` and ``failed_mini_batches_left`` end the task
-    once passed, None for never; ``seconds_left`` ends it with the first mini-batch that ends after
-    that time. ``finished`` is an accumulator of outcomes by mini-batch. ``input_options`` say how
-    to reach the inputs' store.
+    used where it is visible, which ``logs_marker`` tells, see ``open_worker_log``.
+    ``failed_inputs_left`` and ``failed_mini_batches_left`` end the task once passed, None for
+    never; ``seconds_left`` ends it with the first mini-batch that ends after that time.
+    ``finished`` is an accumulator of outcomes by mini-batch. ``input_options`` say how to reach
+    the inputs' store.
     """
 
     scoring: ScoringMessage
@@ -60,6 +63,7 @@ class TaskContext:
     wave: Any
     finished: Any
     input_options: dict[str, str] = field(default_factory=dict)
+    logs_marker: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,8 +87,8 @@ class WorkerSession:
 
     def __init__(self, context: TaskContext) -> None:
         self._scratch = tempfile.mkdtemp(prefix="sparkscore-", dir=_scratch_root())
-        visible = os.path.isdir(context.job_folder)
-        base = context.job_folder if visible else self._scratch
+        spool = os.path.join(context.job_folder, SPOOL)
+        base = context.job_folder if is_place(spool, context.logs_marker) else self._scratch
         self.inputs = InputStage(
             context.input_root,
             context.transport,
@@ -92,8 +96,8 @@ class WorkerSession:
             options=context.input_options,
         )
         folders = AttemptFolders(os.path.join(base, "staging", "files"))
-        self._log = open_script_log(
-            os.path.join(base, "logs"), raw=os.path.join(self._scratch, ".log")
+        self._log = open_worker_log(
+            context.job_folder, marker=context.logs_marker, scratch=self._scratch
         )
         environment = host_environment(
             context.scoring,
@@ -113,7 +117,7 @@ class WorkerSession:
         self, scoring: ScoringMessage, environment: dict[str, str], log: ScriptLog
     ) -> HostLike:
         if scoring.isolation == "inline":
-            return InlineHost(environment)
+            return InlineHost(environment, stdout=log.stdout, stderr=log.stderr)
         launch = HostLaunch(
             environment,
             self._scratch,
@@ -162,6 +166,7 @@ def score_partition(
     Given to ``mapInArrow``. Runs in the worker's main thread. Bad mini-batches become outcomes,
     never errors: an error here means that Spark is to run the task again.
     """
+    become_subreaper()
     for batch in batches:
         for index in batch.column(0).to_pylist():
             yield from score_task(context, context.wave.value[index])

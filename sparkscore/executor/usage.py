@@ -7,7 +7,6 @@ start of the host; the worker's meter makes figures of single attempts of them.
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import resource
 import sys
@@ -98,4 +97,4 @@ def _number(told: Any, name: str, *, most: float) -> float:
     value = told.get(name) if isinstance(told, dict) else None
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return 0
-    return value if math.isfinite(value) and 0 <= value <= most else 0
+    return value if 0 <= value <= most else 0

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sparkscore.listing.inputs import check_input as check_input
     from sparkscore.listing.inputs import find_input_folder as find_input_folder
     from sparkscore.listing.inputs import list_inputs as list_inputs
+    from sparkscore.listing.named import list_named as list_named
 
 _HOMES = {
     "Listing": "inputs",
@@ -22,9 +23,17 @@ _HOMES = {
     "fetch_tree": "fetch",
     "find_input_folder": "inputs",
     "list_inputs": "inputs",
+    "list_named": "named",
 }
 
-__all__ = ["Listing", "check_input", "fetch_tree", "find_input_folder", "list_inputs"]
+__all__ = [
+    "Listing",
+    "check_input",
+    "fetch_tree",
+    "find_input_folder",
+    "list_inputs",
+    "list_named",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import Any, Callable, TypeVar
+import math
+import re
+from typing import Any, Callable, NoReturn, TypeVar
 
 from sparkscore.errors import MessageError
 
@@ -17,13 +19,15 @@ PROTOCOL_VERSION = 1
 
 Message = TypeVar("Message")
 
+_MAY_BE_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
 
 def _is_integer(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**64
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, float) or _is_integer(value)
 
 
 def _is_string(value: Any) -> bool:
@@ -87,10 +91,11 @@ def from_json(kind: type[Message], text: str | bytes, *, where: str) -> Message:
     """The message of class ``kind`` in ``text``.
 
     Raises MessageError, naming ``where``, if the text is not JSON, has another protocol version,
-    or a field is unknown, missing or of the wrong type.
+    or a field is unknown, missing, of the wrong type or, as its class says in ``find_problem``, of
+    a value that it cannot have.
     """
     try:
-        content = json.loads(text)
+        content = _parse(text)
     except (ValueError, RecursionError) as error:
         raise MessageError(f"{where} is not JSON: {error}", where=where) from error
     if not isinstance(content, dict):
@@ -104,6 +109,27 @@ def from_json(kind: type[Message], text: str | bytes, *, where: str) -> Message:
             protocol=str(protocol),
         )
     return from_dict(kind, content, where=where)
+
+
+def _parse(text: str | bytes) -> Any:
+    """The JSON value of a text of ours: UTF-8, numbers finite, and no half of a character."""
+    if isinstance(text, bytes):
+        text = text.decode("utf-8")
+    content = json.loads(text, parse_constant=_refuse_constant, parse_float=_parse_float)
+    if _MAY_BE_SURROGATE.search(text):
+        json.dumps(content, ensure_ascii=False).encode("utf-8")
+    return content
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number")
+
+
+def _parse_float(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is out of range")
+    return number
 
 
 def from_dict(kind: type[Message], content: Any, *, where: str) -> Message:
@@ -120,7 +146,12 @@ def from_dict(kind: type[Message], content: Any, *, where: str) -> Message:
             values[name] = _field_value(kind, field, content[name], where=where)
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise MessageError(f"{where}: {kind.__name__} lacks field {name!r}", where=where)
-    return kind(**values)
+    message = kind(**values)
+    find_problem: Callable[[], str | None] | None = getattr(message, "find_problem", None)
+    problem = None if find_problem is None else find_problem()
+    if problem is not None:
+        raise MessageError(f"{where}: {kind.__name__} {problem}", where=where)
+    return message
 
 
 def _field_value(kind: type, field: dataclasses.Field[Any], value: Any, *, where: str) -> Any:

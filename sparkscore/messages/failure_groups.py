@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -9,6 +10,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 MAX_SAMPLES = 5
+MAX_GROUPS = 1000
+"""How many groups there are at most, before messages that are all different become one."""
+
+OTHER_MESSAGES = "(other messages)"
 _MAX_HOSTS = 20
 _SAMPLE_FIELDS = ("mini_batch_id", "host", "process", "attempts", "message")
 
@@ -28,9 +33,10 @@ class FailureGroup:
     """Failed inputs of one condition whose messages differ in values only.
 
     ``message`` has its values replaced (``<n>``, ``<value>``, ``<path>``...), ``count`` is a number
-    of inputs. ``samples`` are the first inputs: path, mini_batch_id, host, process, attempts and
-    the message as it was. ``script_line`` and ``script_traceback`` are those of the first failure
-    that has them. ``attempts`` is the most that any of them had.
+    of inputs. ``samples`` are the first inputs: path, mini_batch_id, host, process, attempts, the
+    message as it was, and ``is_named``: false if ``path`` is only one of those that may be meant.
+    ``script_line`` and ``script_traceback`` are those of the first failure that has them.
+    ``attempts`` is the most that any of them had.
     """
 
     condition: str
@@ -43,6 +49,7 @@ class FailureGroup:
     attempts: int = 0
 
 
+@functools.lru_cache(maxsize=4096)
 def normalise_message(message: str) -> str:
     """The message with numbers, addresses, paths and quoted values replaced by what they are."""
     for pattern, kind in _REPLACED:
@@ -62,8 +69,15 @@ def group_failures(rows: Iterable[Mapping[str, Any]]) -> list[FailureGroup]:
 def merge_failure_groups(groups: Iterable[FailureGroup]) -> list[FailureGroup]:
     """Groups of the same kind put together, the largest first."""
     merged: dict[tuple[str, str], FailureGroup] = {}
+    distinct = 0
     for group in groups:
         key = (group.condition, group.message)
+        if key not in merged and group.message != OTHER_MESSAGES:
+            if distinct == MAX_GROUPS:
+                group = replace(group, message=OTHER_MESSAGES)
+                key = (group.condition, OTHER_MESSAGES)
+            else:
+                distinct += 1
         merged[key] = _plus(merged[key], group) if key in merged else group
     return sorted(merged.values(), key=lambda it: (-it.count, it.condition, it.message))
 
@@ -86,7 +100,13 @@ def _group_of(row: Mapping[str, Any]) -> FailureGroup:
         _text(row, "condition"),
         normalise_message(_text(row, "message")),
         _count(row),
-        ({"path": _sample_path(row), **{name: row.get(name) for name in _SAMPLE_FIELDS}},),
+        (
+            {
+                "path": _sample_path(row),
+                "is_named": bool(_text(row, "path")),
+                **{name: row.get(name) for name in _SAMPLE_FIELDS},
+            },
+        ),
         _text(row, "script_line"),
         _text(row, "script_traceback"),
         (host,) if host else (),

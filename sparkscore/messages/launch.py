@@ -17,13 +17,19 @@ LAUNCH_FILE = "launch.json"
 STOP_WITH_PARENT = "SPARKSCORE_STOP_WITH_PARENT"
 """Variable that is 1 for a driver that has to end when the process that started it has ended."""
 
+ACTIONS = ("append_row", "summary_only")
+FORMATS = ("csv", "jsonl", "parquet", "delta")
+ISOLATIONS = ("process", "inline")
+
 
 @dataclass(frozen=True)
 class InputMessage:
     """What to list: a file, a folder or a URI; ``limit`` keeps the first files by path.
 
     ``options`` are those of the URI's store, never secrets. ``include`` and ``exclude`` are
-    patterns of relative paths; without ``include`` all files are meant.
+    patterns of relative paths; without ``include`` all files are meant. With ``list_file``, the
+    name of a file in the job folder (see ``messages.input_list``), exactly the inputs that it names
+    are meant, and ``uri`` is the folder that their paths are relative to.
     """
 
     uri: str
@@ -31,6 +37,14 @@ class InputMessage:
     options: dict[str, str] = field(default_factory=dict)
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    list_file: str | None = None
+
+    def find_problem(self) -> str | None:
+        """What no control plane writes."""
+        name = self.list_file
+        if name is None or (name.isprintable() and "/" not in name and name not in ("", ".", "..")):
+            return None
+        return f"has list_file {name!r}, which is no file of a job folder"
 
 
 @dataclass(frozen=True)
@@ -120,3 +134,20 @@ class LaunchMessage:
     settings: dict[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     mirror: MirrorMessage | None = field(default=None, metadata={"message": MirrorMessage})
+
+    def find_problem(self) -> str | None:
+        """What no control plane writes, though each field by itself has the right type."""
+        scoring = self.scoring
+        for name, value, known in (
+            ("output.action", self.output.action, ACTIONS),
+            ("output.format", self.output.format, FORMATS),
+            ("scoring.isolation", scoring.isolation, ISOLATIONS),
+        ):
+            if value not in known:
+                return f"has {name} {value!r}, not one of {', '.join(known)}"
+        paths = (self.job_folder, self.input.uri, self.output.path, scoring.model_folder)
+        for path in (*paths, scoring.code_folder or ""):
+            if "\0" in path:
+                return f"has {path!r} where a path must be"
+        counts = (scoring.mini_batch_size, scoring.timeout_seconds, scoring.init_timeout_seconds)
+        return None if min(counts) >= 1 else "has a size or a time limit below 1"

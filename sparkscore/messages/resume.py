@@ -35,6 +35,8 @@ def get_fixed_digest(launch: LaunchMessage) -> str:
     ):
         content = to_dict(message)
         fixed.append({name: content[name] for name in names})
+    if launch.input.list_file is not None:
+        fixed.append(launch.input.list_file)
     return hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()
 
 
@@ -65,6 +67,13 @@ class StagedFile:
     crc32: int
     first: int
     stop: int
+
+    def find_problem(self) -> str | None:
+        """What a driver cannot have written; a name must not lead out of its wave's folder."""
+        is_plain = self.name.isprintable() and not {"/", "\\"} & {*self.name}
+        if not is_plain or self.name in ("", ".", ".."):
+            return f"names {self.name!r}, which is no file of a wave"
+        return None if 0 <= self.first < self.stop else f"of {self.name} holds no mini-batch"
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,10 @@ FAILED = "Failed"
 CANCELED = "Canceled"
 TERMINAL = (COMPLETED, FAILED, CANCELED)
 
+_LIVE = (STARTING, RUNNING, FINALIZING)
+_ERROR = {"condition": str, "message": str, "exit_code": int}
+_OUTPUT = {"path": str, "format": str}
+
 
 @dataclass(frozen=True)
 class StatusMessage:
@@ -42,6 +46,11 @@ class StatusMessage:
     inputs_per_second: float = 0.0
     eta_seconds: float | None = None
     error: str | None = None
+
+    def find_problem(self) -> str | None:
+        """What a driver cannot have written."""
+        known = (*_LIVE, *TERMINAL)
+        return None if self.status in known else f"has status {self.status!r}, which no job has"
 
 
 @dataclass(frozen=True)
@@ -102,3 +111,16 @@ class SummaryMessage:
     versions: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     deployment: dict[str, Any] = field(default_factory=dict)
+
+    def find_problem(self) -> str | None:
+        """What a driver cannot have written."""
+        if self.status not in TERMINAL:
+            return f"has status {self.status!r}, with which no job ends"
+        for name, content, kinds in (
+            ("error", self.error, _ERROR),
+            ("output", self.output, _OUTPUT),
+        ):
+            for key, kind in kinds.items():
+                if content is not None and not isinstance(content.get(key), kind):
+                    return f"has an {name} without {key!r}, or one that is no {kind.__name__}"
+        return None

@@ -31,7 +31,7 @@ from sparkscore.errors import (
     StorageError,
 )
 from sparkscore.messages.codec import from_json, to_json
-from sparkscore.messages.mini_batch import MiniBatch
+from sparkscore.messages.mini_batch import DIRECT, FETCH, MiniBatch
 
 FILES_SCHEMA = pa.schema(
     [
@@ -200,6 +200,13 @@ class PlanHeader:
     digest: str
     skipped_filtered_count: int = 0
 
+    def find_problem(self) -> str | None:
+        """What no planner writes; sizes and files are covered by the digest."""
+        if self.transport not in (DIRECT, FETCH):
+            return f"has transport {self.transport!r}, which there is not"
+        is_within = 1 <= self.first_wave_count <= self.mini_batch_count
+        return None if is_within else "has a first wave that is no part of the plan"
+
 
 def write_plan(plan: ScoringPlan, job_folder: str) -> None:
     """Writes ``plan`` into ``job_folder`` (a local path or fsspec URI), where none may be yet.
@@ -242,14 +249,7 @@ def read_plan(job_folder: str) -> ScoringPlan:
     Raises NotFoundError (PLAN_NOT_FOUND) if none was committed there, MessageError if what is
     there is not as it was written.
     """
-    content = _find_content(job_folder, HEADER_NAME)
-    if content is None:
-        raise NotFoundError(
-            f"{job_folder} holds no plan: the job ended before it was planned; run it again",
-            condition="PLAN_NOT_FOUND",
-            job_folder=job_folder,
-        )
-    header = from_json(PlanHeader, content, where=f"{job_folder}/{HEADER_NAME}")
+    header = read_plan_header(job_folder)
     return ScoringPlan(
         files=_read_files(job_folder, header),
         mini_batch_size=header.mini_batch_size,
@@ -260,6 +260,18 @@ def read_plan(job_folder: str) -> ScoringPlan:
         skipped_hidden_count=header.skipped_hidden_count,
         skipped_filtered_count=header.skipped_filtered_count,
     )
+
+
+def read_plan_header(job_folder: str) -> PlanHeader:
+    """All of the plan in ``job_folder`` but its files; raises what ``read_plan`` raises."""
+    content = _find_content(job_folder, HEADER_NAME)
+    if content is None:
+        raise NotFoundError(
+            f"{job_folder} holds no plan: the job ended before it was planned; run it again",
+            condition="PLAN_NOT_FOUND",
+            job_folder=job_folder,
+        )
+    return from_json(PlanHeader, content, where=f"{job_folder}/{HEADER_NAME}")
 
 
 def _read_files(job_folder: str, header: PlanHeader) -> pa.Table:

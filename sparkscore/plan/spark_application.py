@@ -25,8 +25,8 @@ _MAX_HEAP_BYTES = 4 * _GIB
 _SLOTS_PRODUCT = "instance_count x max_concurrency_per_instance"
 _SLOT_KEYS = ("spark.executor.instances", "spark.executor.cores", "spark.cores.max")
 
-_LOCAL_MASTER = re.compile(r"local(\[(?P<cores>\d+|\*)(,\s*\d+)?\])?")
-_SIZE = re.compile(r"(?P<number>\d+)\s*(?P<unit>[kmgtp]?)b?", re.IGNORECASE)
+_LOCAL_MASTER = re.compile(r"local(\[(?P<cores>\d{1,9}|\*)(,\s*\d+)?\])?")
+_SIZE = re.compile(r"(?P<number>\d{1,18})\s*(?P<unit>[kmgtp]?)b?", re.IGNORECASE)
 _UNITS = {"": _MIB, "k": 1024, "m": _MIB, "g": _GIB, "t": 1024**4, "p": 1024**5}
 
 DEFAULT_CONF = {
@@ -255,7 +255,7 @@ def _get_delta_conf(user_conf: Mapping[str, str]) -> dict[str, str]:
 
 def _get_count(conf: Mapping[str, str], key: str, *, default: int) -> int:
     value = conf.get(key, str(default))
-    if not re.fullmatch(r"0*[1-9]\d*", value):
+    if not re.fullmatch(r"0{0,9}[1-9]\d{0,8}", value):
         raise _invalid(key, value, "a whole number of at least 1")
     return int(value)
 

@@ -215,5 +215,29 @@ class Editor:
         return unknown_key(entry, nearest=nearest, allowed=allowed, kind=self.model.grammar.kind)
 
 
+def settle_overrides(
+    model: type[Document], overrides: Sequence[str], flags: Mapping[str, object]
+) -> list[list[object]]:
+    """Paths and values: equal for overrides and flags that mean the same, however written.
+
+    What cannot be read stays as it is: applying it tells why.
+    """
+    settled: dict[str, object] = {}
+    for key, value in (*map(_split_override, overrides), *flags.items()):
+        if value is not None:
+            name = ".".join(find_override_path(model, key) or (key,))
+            settled.pop(name, None)
+            settled[name] = parse_scalar(value) if isinstance(value, str) else value
+    items: list[list[object]] = [[name, value] for name, value in settled.items()]
+    if any(one.startswith(f"{other}.") for one in settled for other in settled):
+        return items  # a section and a key in it: which comes first matters
+    return sorted(items, key=lambda item: str(item[0]))
+
+
+def _split_override(override: str) -> tuple[str, str]:
+    key, _, value = override.partition("=")
+    return key.strip(), value.strip() or value
+
+
 def _no_container(key: str, place: Place) -> Problem:
     return Problem(place, key, f"{show_key(key)} is neither a list nor a map: use --set {key}=...")

@@ -7,7 +7,8 @@ A job moves forward only, and may leave stages out::
 It can become CancelRequested, Failed or Canceled at any stage, and Completed once it is Starting.
 NotResponding, Paused and Unknown interrupt a stage: the job returns to it or goes on from it (to
 any status if it was created that way).
-Completed, Failed and Canceled never change.
+Completed, Failed and Canceled never change, but for one step of its own: ``resume`` makes a Failed
+or Canceled job Queued again.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 from sparkscore.errors import InvalidTransitionError
 from sparkscore.messages.status import CANCELED, COMPLETED, FAILED, FINALIZING, RUNNING, STARTING
 from sparkscore.messages.status import TERMINAL as TERMINAL
-from sparkscore.state.records import JobRecord
+from sparkscore.state.records import JobRecord, ProcessIdentity
 
 NOT_STARTED = "NotStarted"
 QUEUED = "Queued"
@@ -34,6 +35,7 @@ STAGES = (NOT_STARTED, QUEUED, PREPARING, PROVISIONING, STARTING, RUNNING, FINAL
 
 INTERRUPTIONS = (NOT_RESPONDING, PAUSED, UNKNOWN)
 WAITING = (NOT_STARTED, QUEUED)
+RESUMABLE = (FAILED, CANCELED)
 STATUSES = (*STAGES, CANCEL_REQUESTED, *TERMINAL, *INTERRUPTIONS)
 ACTIVE = tuple(status for status in STATUSES if status not in TERMINAL)
 
@@ -118,6 +120,63 @@ def advance(
         ended_at=at if is_terminal(status) else None,
         error=record.error if error is None else error,
         summary=record.summary if summary is None else summary,
+    )
+
+
+def resume(record: JobRecord, *, at: float, by: ProcessIdentity | None = None) -> JobRecord:
+    """The job Queued again at ``at``, asked for by the process ``by``; it has no launcher yet.
+
+    What its last run left in the record goes to ``earlier_runs``; place in the queue, name, folder
+    and request stay. Raises InvalidTransitionError (JOB_COMPLETED, JOB_NOT_ENDED).
+    """
+    if record.status not in RESUMABLE:
+        raise _not_resumable(record)
+    return dataclasses.replace(
+        record,
+        status=QUEUED,
+        status_before=None,
+        updated_at=at,
+        started_at=None,
+        ended_at=None,
+        heartbeat_at=None,
+        cancel_requested_at=None,
+        creator=by,
+        launcher=None,
+        driver=None,
+        error=None,
+        summary=None,
+        earlier_runs=[*record.earlier_runs, _describe_run(record, resumed_at=at)],
+    )
+
+
+def _describe_run(record: JobRecord, *, resumed_at: float) -> dict[str, Any]:
+    error, summary = record.error or {}, record.summary or {}
+    return {
+        "status": record.status,
+        "condition": error.get("condition"),
+        "message": error.get("message"),
+        "inputs": summary.get("inputs"),
+        "compute": record.compute.get("name"),
+        "started_at": record.started_at,
+        "ended_at": record.ended_at,
+        "resumed_at": resumed_at,
+    }
+
+
+def _not_resumable(record: JobRecord) -> InvalidTransitionError:
+    if record.status == COMPLETED:
+        return InvalidTransitionError(
+            f"job {record.name} has completed: there is nothing to resume",
+            condition="JOB_COMPLETED",
+            job=record.name,
+        )
+    return InvalidTransitionError(
+        f"job {record.name} is {record.status}: a job is resumed after its end; watch it with: "
+        f"sparkscore job stream -n {record.name}, or end it with: sparkscore job cancel -n "
+        f"{record.name}",
+        condition="JOB_NOT_ENDED",
+        job=record.name,
+        status=record.status,
     )
 
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import Column, Connection, Select, select
@@ -125,6 +125,18 @@ class Reader:
     def list_active_jobs(self) -> list[JobRecord]:
         """Jobs that have not ended, the oldest first: the queue."""
         return self._list(JobRecord, select_active_jobs())
+
+    def find_retries(self, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """For each of these jobs that has some: the jobs that score what failed in it, by age."""
+        query = (
+            select(jobs.c.retry_of, jobs.c.name)
+            .where(jobs.c.retry_of.in_(names))
+            .order_by(jobs.c.sequence)
+        )
+        found: dict[str, tuple[str, ...]] = {}
+        for earlier, name in self._connection.execute(query):
+            found[earlier] = (*found.get(earlier, ()), name)
+        return found
 
     def find_asset(self, kind: AssetKind, name: str, version: str) -> AssetRecord | None:
         query = _select_assets(kind, name).where(assets.c.version == version)

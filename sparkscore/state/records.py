@@ -59,6 +59,8 @@ class JobRecord:
     is NotResponding, Paused or Unknown returns to, else None. ``sequence`` is given by the store
     and grows from job to job. ``request_digest`` covers everything the caller asked for.
     ``folder`` is the local job folder. ``summary`` is there once the job has ended.
+    ``earlier_runs`` says how each run before the last resume ended, ``retry_of`` names the job
+    whose failed inputs this one scores.
     """
 
     name: str
@@ -90,6 +92,8 @@ class JobRecord:
     driver: ProcessIdentity | None = None
     error: dict[str, Any] | None = None
     summary: dict[str, Any] | None = None
+    earlier_runs: list[dict[str, Any]] = field(default_factory=list)
+    retry_of: str | None = None
     revision: int = 0
 
 

@@ -1,7 +1,8 @@
 """The store in a SQLite file. Control plane.
 
 Write-ahead log: readers and the one writer do not block each other. The file is private to its
-user. It must lie on a local disk; for several machines there is PostgreSQL.
+user. It must lie on a local disk; for several machines there is PostgreSQL. Where it cannot be
+written (a read-only mount, another user's) it can still be read.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
@@ -40,9 +42,8 @@ _CONDITIONS = {
 class SqliteDialect:
     def create_engine(self, url: URL) -> Engine:
         path = _find_path(url)
-        _create_file(path)
         engine = create_engine(
-            url.set(database=str(path)),
+            _as_read_only(url, path) if _is_read_only(path) else _as_writable(url, path),
             connect_args={"timeout": BUSY_SECONDS},
             max_overflow=-1,
             hide_parameters=True,
@@ -89,6 +90,29 @@ def _find_path(url: URL) -> Path:
     return Path(url.database).absolute()
 
 
+def _is_read_only(path: Path) -> bool:
+    """Whether the file is there and cannot be written, or nothing beside it can be."""
+    if not path.is_file() or not _may(path, os.R_OK):
+        return False
+    return not _may(path, os.W_OK) or not _may(path.parent, os.W_OK)
+
+
+def _may(path: Path, mode: int) -> bool:
+    return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
+
+
+def _as_read_only(url: URL, path: Path) -> URL:
+    """A file without a log is read as one that nobody changes: SQLite makes nothing beside it."""
+    has_log = path.with_name(f"{path.name}-wal").exists()
+    query = {"uri": "true", "mode": "ro"} if has_log else {"uri": "true", "immutable": "1"}
+    return url.set(database=f"file:{quote(str(path))}", query=query)
+
+
+def _as_writable(url: URL, path: Path) -> URL:
+    _create_file(path)
+    return url.set(database=str(path))
+
+
 def _create_file(path: Path) -> None:
     """Make the file if it is not there, readable by its owner alone; SQLite's own two follow it.
 
@@ -98,7 +122,7 @@ def _create_file(path: Path) -> None:
     try:
         if not path.is_file():
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        elif not os.access(path, os.W_OK):
+        elif not _may(path, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         if isinstance(error, FileExistsError) and os.path.isfile(path):

@@ -135,12 +135,15 @@ jobs = Table(
     _document("driver", nullable=True),
     _document("error", nullable=True),
     _document("summary", nullable=True),
+    _document("earlier_runs"),
+    _text("retry_of", nullable=True),
     _integer("revision"),
     Index("sparkscore_jobs_name", "name", unique=True),
     Index("sparkscore_jobs_endpoint", "endpoint_key", "sequence"),
     Index("sparkscore_jobs_deployment", "endpoint_key", "deployment_name", "sequence"),
     Index("sparkscore_jobs_status", "status", "sequence"),
     Index("sparkscore_jobs_experiment", "experiment_name", "sequence"),
+    Index("sparkscore_jobs_retry", "retry_of", "sequence"),
     sqlite_autoincrement=True,
 )
 """Jobs outlive their endpoint, so that ``endpoint_key`` is no foreign key."""

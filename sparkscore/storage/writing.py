@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -17,11 +17,13 @@ from sparkscore.errors import (
 )
 from sparkscore.storage.redaction import describe_error
 from sparkscore.storage.stores import is_web, open_store
+from sparkscore.storage.uploads import in_background, put_file
 from sparkscore.storage.uri import join_uri
 
 _DENIED = ("AuthorizationFailure", "AuthorizationPermissionMismatch", "AuthenticationFailed")
 _DENIED_CODES = (401, 403)
 _UPLOADS_AT_ONCE = 8
+_TAKE_BACK_SECONDS = 5.0
 
 
 def check_writable_store(uri: str, options: Mapping[str, str], *, name: str = "") -> None:
@@ -39,14 +41,17 @@ def check_writable_store(uri: str, options: Mapping[str, str], *, name: str = ""
         _check_container(filesystem, folder, uri)
 
 
-def put_new_file(local: str, uri: str, options: Mapping[str, str]) -> None:
+def put_new_file(
+    local: str, uri: str, options: Mapping[str, str], *, check: Callable[[], None] = lambda: None
+) -> None:
     """Uploads one file to ``uri``, where nothing may be yet; it appears whole or not at all.
 
-    Raises AlreadyExistsError (OUTPUT_EXISTS), OutputNotWritableError or StorageError.
+    What ``check`` raises ends the upload within seconds. Raises AlreadyExistsError
+    (OUTPUT_EXISTS), OutputNotWritableError or StorageError.
     """
     filesystem, path = _open_for_writing(uri, options)
     with _writing(uri):
-        _put_new(filesystem, local, path)
+        _put_new(filesystem, local, path, check=check)
 
 
 def upload_new_folder(
@@ -56,9 +61,11 @@ def upload_new_folder(
     *,
     names: Sequence[str],
     last: Sequence[str] = (),
+    check: Callable[[], None] = lambda: None,
 ) -> None:
     """Uploads files below ``local`` to the folder ``uri``, which must be empty: ``names`` in any
-    order, then ``last`` one by one. Removes what it uploaded if that fails.
+    order, then ``last`` one by one. Removes what it uploaded if that fails, as far as it can in
+    some seconds once ``check`` raises.
 
     Raises what ``put_new_file`` raises.
     """
@@ -71,7 +78,7 @@ def upload_new_folder(
     def upload(name: str) -> None:
         path = f"{folder.rstrip('/')}/{name}"
         with _writing(join_uri(uri, name)):
-            _put_new(filesystem, os.path.join(local, name), path, looks=False)
+            _put_new(filesystem, os.path.join(local, name), path, looks=False, check=check)
         done.append(path)
 
     try:
@@ -79,10 +86,26 @@ def upload_new_folder(
         for name in last:
             upload(name)
     except BaseException:
-        for path in done:
+        _take_back(filesystem, done, check)
+        raise
+
+
+def _take_back(filesystem: Any, paths: Sequence[str], check: Callable[[], None]) -> None:
+    """Several at once, in threads that nobody has to wait for once ``check`` raises."""
+    left = iter(paths)
+
+    def remove() -> None:
+        for path in left:
             with suppress(Exception):
                 filesystem.rm_file(path)
-        raise
+
+    removed = [in_background(remove) for _ in range(_UPLOADS_AT_ONCE)]
+    try:
+        check()
+    except Exception:
+        wait(removed, timeout=_TAKE_BACK_SECONDS)
+    else:
+        wait(removed)
 
 
 def _upload_all(names: Sequence[str], upload: Callable[[str], None]) -> None:
@@ -151,13 +174,20 @@ def _check_container(filesystem: Any, folder: str, uri: str) -> None:
         raise _not_writable(uri, f"{container!r} does not exist there; create it") from error
 
 
-def _put_new(filesystem: Any, local: str, path: str, *, looks: bool = True) -> None:
+def _put_new(
+    filesystem: Any,
+    local: str,
+    path: str,
+    *,
+    looks: bool = True,
+    check: Callable[[], None] = lambda: None,
+) -> None:
     """One put that refuses to overwrite where the store can, else right after a look."""
     if looks and filesystem.exists(path):
         raise FileExistsError(path)
     if getattr(filesystem, "local_file", False):
         filesystem.makedirs(filesystem._parent(path), exist_ok=True)
-    filesystem.put_file(local, path, **_exclusively(filesystem))
+    put_file(filesystem, local, path, check=check, **_exclusively(filesystem))
 
 
 def _exclusively(filesystem: Any) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from sparkscore.targets.spark_submit import SparkSubmitTarget
 
 TARGETS: tuple[Target, ...] = (LocalTarget(), SparkSubmitTarget())
 
-_LOCAL_MASTER = re.compile(r"local\[(\*|[1-9]\d*)(,[1-9]\d*)?\]")
-_ADDRESS = r"([^\s/,:\[\]]+|\[[\da-fA-F:.]+\]):\d+"
+_LOCAL_MASTER = re.compile(r"local\[(\*|[1-9]\d{0,8})(,[1-9]\d{0,8})?\]")
+_ADDRESS = r"([^\s/,:\[\]]+|\[[\da-fA-F:.]+\]):\d{1,5}"
 _STANDALONE_MASTER = re.compile(rf"spark://{_ADDRESS}(,{_ADDRESS})*")
 
 

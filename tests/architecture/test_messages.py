@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from sparkscore import messages
 from sparkscore.errors import MessageError
 from sparkscore.messages.codec import PROTOCOL_VERSION, from_json, to_json
+from sparkscore.messages.launch import ACTIONS, FORMATS, ISOLATIONS
+from sparkscore.messages.status import FINALIZING, RUNNING, STARTING, TERMINAL, EventMessage
 
 
 def find_kinds() -> list[type]:
@@ -34,6 +36,7 @@ def find_kinds() -> list[type]:
 KINDS = find_kinds()
 EVERY_KIND = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 
+INTEGERS = st.integers(-(2**63), 2**64 - 1)
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | NUMBERS | st.text(),
@@ -51,21 +54,51 @@ def tuples(values: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[Any, ...]]
 
 
 VALUES: dict[str, st.SearchStrategy[Any]] = {
-    "int": st.integers(),
+    "int": INTEGERS,
     "float": NUMBERS,
     "bool": st.booleans(),
     "str": st.text(),
     "dict[str, str]": mappings(st.text()),
-    "dict[str, int]": mappings(st.integers()),
+    "dict[str, int]": mappings(INTEGERS),
     "dict[str, float]": mappings(NUMBERS),
     "dict[str, Any]": mappings(JSON_VALUES),
     "tuple[str, ...]": tuples(st.text()),
     "tuple[dict[str, Any], ...]": tuples(mappings(JSON_VALUES)),
 }
 
+PATHS = st.text(st.characters(exclude_characters="\0", codec="utf-8"))
+ERRORS = st.fixed_dictionaries(
+    {"condition": st.text(), "message": st.text(), "exit_code": INTEGERS},
+    optional={"text": JSON_VALUES},
+)
+OUTPUTS = st.fixed_dictionaries({"path": st.text(), "format": st.text()})
+
+LIMITED: dict[tuple[str, str], st.SearchStrategy[Any]] = {
+    ("InputMessage", "uri"): PATHS,
+    ("InputMessage", "list_file"): st.none() | st.from_regex(r"[a-z]{1,9}\.jsonl", fullmatch=True),
+    ("OutputMessage", "path"): PATHS,
+    ("OutputMessage", "action"): st.sampled_from(ACTIONS),
+    ("OutputMessage", "format"): st.sampled_from(FORMATS),
+    ("ScoringMessage", "isolation"): st.sampled_from(ISOLATIONS),
+    ("ScoringMessage", "model_folder"): PATHS,
+    ("ScoringMessage", "code_folder"): st.none() | PATHS,
+    ("ScoringMessage", "mini_batch_size"): st.integers(1, 2**63),
+    ("ScoringMessage", "timeout_seconds"): st.integers(1, 2**63),
+    ("ScoringMessage", "init_timeout_seconds"): st.integers(1, 2**63),
+    ("LaunchMessage", "job_folder"): PATHS,
+    ("StagedFile", "name"): st.from_regex(r"part-\d{1,5}\.parquet", fullmatch=True),
+    ("StagedFile", "first"): st.integers(0, 2**31),
+    ("StagedFile", "stop"): st.integers(2**31 + 1, 2**32),
+    ("StatusMessage", "status"): st.sampled_from([STARTING, RUNNING, FINALIZING, *TERMINAL]),
+    ("SummaryMessage", "status"): st.sampled_from(TERMINAL),
+    ("SummaryMessage", "error"): st.none() | ERRORS,
+    ("SummaryMessage", "output"): st.none() | OUTPUTS,
+}
+"""Fields of which a class refuses some values; see its ``find_problem``."""
+
 WRONG: dict[str, list[Any]] = {
-    "int": ["1", 1.5, True, [1], None],
-    "float": ["1.0", False, [], None],
+    "int": ["1", 1.5, True, [1], None, 2**64, -(2**63) - 1],
+    "float": ["1.0", False, [], None, 10**400],
     "bool": [0, "true", None],
     "str": [1, ["a"], {"a": "b"}, None],
     "dict[str, str]": [{"a": 1}, [], "a", None],
@@ -91,6 +124,7 @@ def values_of(field: dataclasses.Field[Any]) -> st.SearchStrategy[Any]:
 
 def messages_of(kind: type) -> st.SearchStrategy[Any]:
     fields = {field.name: values_of(field) for field in dataclasses.fields(kind)}
+    fields.update({name: values for (of, name), values in LIMITED.items() if of == kind.__name__})
     return st.builds(kind, **fields)
 
 
@@ -178,3 +212,36 @@ def test_message__other_protocol(kind: type, protocol: Any, data: st.DataObject)
 def test_message__from_anything(kind: type, text: str | bytes) -> None:
     with pytest.raises(MessageError):
         from_json(kind, text, where="here")
+
+
+REFUSED = [
+    ("LaunchMessage", {"job_folder": "a\0b"}),
+    ("StagedFile", {"name": "../../a"}),
+    ("StagedFile", {"name": ".."}),
+    ("StagedFile", {"first": 5, "stop": 5}),
+    ("StatusMessage", {"status": "Sleeping"}),
+    ("SummaryMessage", {"status": "Running"}),
+    ("SummaryMessage", {"error": {"condition": "X", "message": "y"}}),
+    ("SummaryMessage", {"output": {"path": 5, "format": "csv"}}),
+]
+
+
+@pytest.mark.parametrize(("name", "change"), REFUSED, ids=str)
+@settings(max_examples=3)
+@given(data=st.data())
+def test_message__value_that_nobody_writes(
+    name: str, change: dict[str, Any], data: st.DataObject
+) -> None:
+    (kind,) = [kind for kind in KINDS if kind.__name__ == name]
+    content = {**make_content(kind, data), **change}
+    with pytest.raises(MessageError, match=name):
+        from_json(kind, json.dumps(content), where="here")
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "1e999", r'"\ud800"', "1" * 400])
+def test_message__value_that_json_text_cannot_hand_on(value: str) -> None:
+    text = f'{{"protocol": 1, "at": 1, "type": "a", "details": {{"a": {value}}}}}'
+    if value.isdigit():
+        text = text.replace('"at": 1', f'"at": {value}')
+    with pytest.raises(MessageError):
+        from_json(EventMessage, text, where="here")

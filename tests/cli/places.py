@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sparkscore.control.jobs.processes import is_alive
 from sparkscore.control.workspace import Workspace
-from tests.control.samples import write_deployment
+from tests.control.samples import make_quiet_workspace, write_deployment
 
 COMPUTE = "cpu-cluster"
 ENDPOINT = "mood"
@@ -82,7 +82,7 @@ def make_template(folder: Path) -> None:
     (folder / "second.yml").write_text(NESTED_DEPLOYMENT, encoding="utf-8")
     (folder / "endpoint.yml").write_text(ENDPOINT_FILE, encoding="utf-8")
     (folder / "conda.yml").write_text("dependencies: [python=3.11]\n", encoding="utf-8")
-    workspace = Workspace.open(folder / "ws")
+    workspace = Workspace.open(make_quiet_workspace(folder / "ws"))
     workspace.models.create(name="weights", version="1", path=str(folder / "model"))
     workspace.computes.create(name=COMPUTE, type="amlcompute", min_instances=0, max_instances=5)
     workspace.data.create(name="texts", version="1", path=str(folder / "in"))

@@ -21,6 +21,7 @@ from sparkscore.state import (
     Store,
     Writer,
 )
+from sparkscore.state.job_status import resume
 from tests.state.records import (
     make_asset,
     make_compute,
@@ -252,6 +253,27 @@ def test_add_job__gives_growing_sequences(store: Store) -> None:
     assert jobs[0].sequence < jobs[1].sequence < jobs[2].sequence
     write(store, lambda writer: writer.delete_job("c"))
     assert put(store, make_job("c")).sequence > jobs[2].sequence
+
+
+def test_find_retries__by_age(store: Store) -> None:
+    put(store, make_job("first"), make_job("other"), make_job("last", retry_of="last"))
+    put(store, make_job("b", retry_of="first"), make_job("a", retry_of="first"))
+    asked = ["first", "other", "last", "nobody"]
+    found = read(store, lambda reader: reader.find_retries(asked))
+    assert found == {"first": ("b", "a"), "last": ("last",)}
+    assert read(store, lambda reader: reader.find_retries([])) == {}
+
+
+def test_resume__is_stored_with_the_run_before(store: Store) -> None:
+    failed = put(store, make_job(status="Failed", error={"condition": "X"}, started_at=1.0))
+    resumed = resume(failed, at=2.0)
+    stored = write(store, lambda writer: writer.update_job(resumed))
+    with store.reading() as reader:
+        assert reader.get_job(failed.name) == stored
+        assert reader.list_active_jobs() == [stored]
+    assert [run["condition"] for run in stored.earlier_runs] == ["X"]
+    error = catch(store, lambda writer: writer.update_job(resume(failed, at=3.0)))
+    assert error.condition == "STALE_REVISION"
 
 
 def test_add_job__name_that_is_taken(store: Store) -> None:

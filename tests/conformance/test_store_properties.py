@@ -46,6 +46,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "ProcessIdentity": PROCESSES,
     "dict[str, str]": st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=3),
     "dict[str, Any]": DOCUMENTS,
+    "list[dict[str, Any]]": st.lists(DOCUMENTS, max_size=2),
     "dict[str, dict[str, Any]]": st.dictionaries(st.text(max_size=5), DOCUMENTS, max_size=2),
 }
 

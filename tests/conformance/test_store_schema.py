@@ -16,7 +16,7 @@ from sparkscore.state import open_store
 from sparkscore.state.database import open_database
 from sparkscore.state.schema import MIGRATIONS, REVISIONS, find_revision
 from sparkscore.state.tables import VERSION_TABLE, metadata
-from tests.state.records import make_endpoint
+from tests.state.records import make_endpoint, make_job
 
 
 @pytest.fixture
@@ -85,6 +85,20 @@ def test_open_store__newer_one_is_refused_untouched(store_url: str, engine: Engi
 def _read_file(url: str) -> bytes:
     name = url.removeprefix("sqlite:///")
     return b"" if name == url else Path(name).read_bytes()
+
+
+def test_migrations__keep_what_an_older_store_holds(store_url: str, engine: Engine) -> None:
+    with open_store(store_url) as store, store.writing() as writer:
+        stored = writer.add_job(make_job(status="Failed", summary={"rows": 1}))
+    with engine.begin() as connection:
+        connection.execute(text("DROP INDEX sparkscore_jobs_retry"))
+        for column in ("earlier_runs", "retry_of"):
+            connection.execute(text(f"ALTER TABLE sparkscore_jobs DROP COLUMN {column}"))
+        connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '0001'"))
+    with open_store(store_url) as store, store.reading() as reader:
+        assert reader.get_job(stored.name) == stored
+    with engine.connect() as connection:
+        assert find_differences(connection) == []
 
 
 def test_migration__that_fails_leaves_nothing(store_url: str, engine: Engine) -> None:

@@ -19,7 +19,8 @@ from sparkscore.errors import (
     SparkscoreError,
 )
 from sparkscore.executor.inputs import InputError, InputStage
-from sparkscore.listing import check_input, fetch_tree, list_inputs
+from sparkscore.listing import check_input, fetch_tree, list_inputs, list_named
+from sparkscore.listing.named import GONE
 from sparkscore.messages.launch import OutputMessage
 from sparkscore.storage import open_store, put_new_file, upload_new_folder
 from tests.servers.store import StoreServer
@@ -145,6 +146,28 @@ def test_list__missing(filled: StoreServer) -> None:
 def test_list__limit(filled: StoreServer) -> None:
     listing = list_inputs(filled.uri, options=filled.options, limit=2)
     assert listing.files["path"].to_pylist() == VISIBLE[:2]
+
+
+def test_list_named__as_listed_and_gone_ones_kept(filled: StoreServer, tmp_path: Path) -> None:
+    listed = list_inputs(filled.uri, options=filled.options)
+    gone = ("sub/gone.png", "b.txt/below", "sub")
+    named = list_named(listed.root, [*reversed(VISIBLE), *gone], options=filled.options)
+    rows = {row["path"]: row for row in named.files.to_pylist()}
+    assert list(rows) == sorted(rows)
+    for path in gone:
+        assert rows.pop(path) == {"path": path, "size": 0, "etag": GONE}
+    assert list(rows) == VISIBLE
+    assert [row["size"] for row in rows.values()] == listed.files["size"].to_pylist()
+    assert (named.root, named.transport) == (listed.root, listed.transport)
+    rows[gone[0]] = {"etag": GONE}
+    stage = InputStage(
+        named.root, named.transport, scratch=str(tmp_path), options=dict(filled.options)
+    )
+    try:
+        found = stage.find_gone([*rows], [row["etag"] for row in rows.values()])
+    finally:
+        stage.close()
+    assert {path: error.condition for path, error in found.items()} == {gone[0]: "INPUT_NOT_FOUND"}
 
 
 def test_fetch__brings_every_listed_file(filled: StoreServer, tmp_path: Path) -> None:

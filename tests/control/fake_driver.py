@@ -11,7 +11,7 @@ FOLDER = Path(json.loads(Path(sys.argv[-1]).read_text(encoding="utf-8"))["job_fo
 
 
 def replace(name, **content):
-    partial = FOLDER / f".{name}"
+    partial = FOLDER / f"{name}.partial"
     partial.write_text(json.dumps({"protocol": 1, **content}, indent=2), encoding="utf-8")
     partial.replace(FOLDER / name)
 
@@ -31,15 +31,16 @@ def write_status(status, sequence, done=0):
     )
 
 
-def write_summary(status, error=None):
+def write_summary(status, error=None, failed=0):
     done = status == "Completed"
     replace(
         "summary.json",
         job=FOLDER.name,
         status=status,
-        inputs={"total": 8, "succeeded": 8 if done else 0, "failed": 0},
+        inputs={"total": 8, "succeeded": 8 - failed if done else 0, "failed": failed},
+        mini_batches={"total": 4, "succeeded": 4 if done else 0, "failed": 0},
         unprocessed_inputs=0 if done else 8,
-        rows=8 if done else 0,
+        rows=8 - failed if done else 0,
         output={"path": "out/predictions.csv", "format": "csv"} if done else None,
         error=error,
         seconds={"total": 0.5},
@@ -56,6 +57,29 @@ def complete():
     time.sleep(0.4)
     write_status("Completed", 3, done=4)
     write_summary("Completed")
+
+
+def fail_inputs():
+    """Complete with two failed inputs of a name, and one without."""
+    launch = json.loads(Path(sys.argv[-1]).read_text(encoding="utf-8"))
+    (FOLDER / "plan").mkdir()
+    sizes = {"mini_batch_size": 2, "mini_batch_count": 4, "first_wave_count": 4, "input_count": 8}
+    replace(
+        "plan/plan.json",
+        root=launch["input"]["uri"],
+        transport="direct",
+        digest="",
+        input_bytes=8,
+        skipped_hidden_count=0,
+        **sizes,
+    )
+    (FOLDER / "failed_inputs.csv").write_text(
+        "path,mini_batch_id,condition,message,count,candidates\n"
+        "3.txt,1,SCRIPT_RAISED,ValueError: 3 is odd,1,\n"
+        "5.txt,2,SCRIPT_RAISED,ValueError: 5 is odd,1,\n"
+        ',3,SHORT_RESULT,1 result for 2 inputs,1,"[""6.txt"", ""7.txt""]"\n'
+    )
+    write_summary("Completed", failed=3)
 
 
 def fail():

@@ -7,6 +7,8 @@ from typing import Any
 
 import yaml
 
+from sparkscore.control.workspace_config import CONFIG_FILE, make_workspace_folder
+
 SCRIPT = "from helper import prefix\n\ndef init(): ...\n\ndef run(mini_batch): return mini_batch\n"
 
 
@@ -32,6 +34,14 @@ def write_deployment(folder: Path, **fields: Any) -> Path:
     file = folder / "deployment.yml"
     file.write_text(yaml.safe_dump(kept), encoding="utf-8")
     return file
+
+
+def make_quiet_workspace(folder: Path) -> Path:
+    """A new workspace whose jobs become no MLflow runs: each costs a process that takes seconds."""
+    make_workspace_folder(folder)
+    file = folder / CONFIG_FILE
+    file.write_text(file.read_text().replace("log_jobs = true", "log_jobs = false"))
+    return folder
 
 
 def write_java(folder: Path, *, version: int = 17) -> Path:

@@ -10,9 +10,10 @@ from sparkscore.control.output_checks import (
     check_job_folder,
     check_job_folder_outside_input,
     check_output,
+    check_output_outside_input,
 )
 from sparkscore.errors import AlreadyExistsError, OutputNotWritableError, PlanError
-from sparkscore.messages.launch import OutputMessage
+from sparkscore.messages.launch import InputMessage, OutputMessage
 from tests.control.samples import list_files
 
 
@@ -115,3 +116,73 @@ def test_check_job_folder_outside_input__links_do_not_deceive(tmp_path: Path) ->
     with pytest.raises(PlanError) as caught:
         check_job_folder_outside_input(tmp_path / "linked" / "job", input_path=tmp_path / "in")
     assert caught.value.condition == "JOB_FOLDER_IN_INPUT"
+
+
+SEEN = [
+    ("in", "in", {}),
+    ("in/out", "in", {}),
+    ("in/a/../out", "in", {}),
+    ("link/out", "in", {}),
+    ("in", "link", {}),
+    ("in", "in/*.csv", {}),
+    ("in/a", "in/**/*.csv", {}),
+    ("in", "in", {"include": ("*.csv",)}),
+    ("in/out", "in", {"exclude": ("other/",)}),
+    ("s3://a/in/out", "s3://a/in", {}),
+    ("s3://a/in", "s3://a/in/", {}),
+]
+
+
+@pytest.mark.parametrize(("output", "uri", "patterns"), SEEN, ids=str)
+def test_check_output_outside_input__that_would_be_scored(
+    tmp_path: Path, output: str, uri: str, patterns: dict[str, tuple[str, ...]]
+) -> None:
+    with pytest.raises(PlanError) as caught:
+        check_apart(tmp_path, output, uri, patterns)
+    assert caught.value.condition == "OUTPUT_IN_INPUT"
+
+
+UNSEEN = [
+    ("", "in", {}),
+    ("out", "in", {}),
+    ("in2", "in", {}),
+    ("in/_out", "in", {}),
+    ("in/.out/a", "in", {}),
+    ("in", "in/a.txt", {}),
+    ("in/out", "in/*.csv", {}),
+    ("in", "in", {"include": ("*.txt",)}),
+    ("in/out", "in", {"exclude": ("out/",)}),
+    ("s3://a/in2", "s3://a/in", {}),
+    ("s3://a/in/out", "in", {}),
+    ("in", "s3://a/in", {}),
+]
+
+
+@pytest.mark.parametrize(("output", "uri", "patterns"), UNSEEN, ids=str)
+def test_check_output_outside_input__that_no_job_would_score(
+    tmp_path: Path, output: str, uri: str, patterns: dict[str, tuple[str, ...]]
+) -> None:
+    check_apart(tmp_path, output, uri, patterns)
+
+
+def test_check_output_outside_input__tables_and_files_of_scripts(tmp_path: Path) -> None:
+    given = InputMessage(uri=str(tmp_path), include=("*.png",))
+    table = OutputMessage(str(tmp_path / "t"), action="append_row", format="delta")
+    check_output_outside_input(table, given)
+    with pytest.raises(PlanError):
+        check_output_outside_input(table, InputMessage(uri=str(tmp_path)))
+    files = OutputMessage(str(tmp_path / "t"), action="summary_only", format="csv")
+    with pytest.raises(PlanError):
+        check_output_outside_input(files, InputMessage(uri=str(tmp_path)))
+    catalog = OutputMessage(str(tmp_path), action="append_row", format="delta", table="a.b")
+    check_output_outside_input(catalog, InputMessage(uri=str(tmp_path)))
+
+
+def check_apart(place: Path, output: str, uri: str, patterns: dict[str, tuple[str, ...]]) -> None:
+    (place / "in" / "a").mkdir(parents=True)
+    (place / "in" / "a.txt").touch()
+    (place / "link").symlink_to(place / "in")
+    given, wanted = (text if "://" in text else str(place / text) for text in (uri, output))
+    include, exclude = patterns.get("include", ()), patterns.get("exclude", ())
+    message = InputMessage(uri=given, include=include, exclude=exclude)
+    check_output_outside_input(make_output(wanted), message)

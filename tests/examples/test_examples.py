@@ -74,6 +74,7 @@ def iter_sparkscore_commands(text: str) -> Iterator[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.spark
 def test_demo__scores_every_digit_with_both_models(demo: tuple[str, Path]) -> None:
     output, results = demo
@@ -87,6 +88,7 @@ def test_demo__scores_every_digit_with_both_models(demo: tuple[str, Path]) -> No
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.spark
 def test_demo__scores_every_flight_into_a_table(demo: tuple[str, Path]) -> None:
     output, results = demo
@@ -98,6 +100,7 @@ def test_demo__scores_every_flight_into_a_table(demo: tuple[str, Path]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.spark
 def test_demo__runs_the_commands_that_the_pages_show(demo: tuple[str, Path]) -> None:
     """Only the jobs' names and the run's own folder differ."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from sparkscore.executor.host_ends import HostTimeoutError
 from sparkscore.executor.inline_host import InlineHost
 
 SCRIPT = """
+import os
 import signal
 delay = 0.0
 def init():
@@ -24,7 +26,7 @@ def run(batch):
 
 def test_inline__alarm_at_any_moment_is_a_timeout_or_nothing(tmp_path: Path) -> None:
     (tmp_path / "score.py").write_text(SCRIPT)
-    host = InlineHost({})
+    host = InlineHost({}, stdout=os.devnull, stderr=os.devnull)
     host.start()
     init = {"type": "init", "code_folder": str(tmp_path), "scoring_script": "score.py"}
     before = signal.getsignal(signal.SIGALRM)

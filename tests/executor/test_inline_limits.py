@@ -39,7 +39,8 @@ environment = host_environment(
     scoring, worker=os.environ, input_root=folder, output_folder=folders.current, cpus=1
 )
 log = open_script_log(os.path.join(folder, "logs"), raw=os.path.join(folder, ".log"))
-runner = MiniBatchRunner(InlineHost(environment), scoring, folders=folders, log=log)
+host = InlineHost(environment, stdout=log.stdout, stderr=log.stderr)
+runner = MiniBatchRunner(host, scoring, folders=folders, log=log)
 stage = InputStage(folder, "direct", scratch=folder)
 started = time.monotonic()
 outcome = runner.score(MiniBatch(0, ("a.txt",)), stage, schema=None).outcome
@@ -49,6 +50,7 @@ answer = {
 }
 with open("answer.json", "w") as file:
     json.dump(answer, file)
+print("the worker's own")
 """
 
 
@@ -148,7 +150,48 @@ def test_inline_host__script_sees_the_environment_of_the_worker(score_inline: An
     assert answer["failed"] == []
 
 
-def test_inline_host__prints_go_to_the_worker_uncut(score_inline: Any, tmp_path: Path) -> None:
-    answer = score_inline("def run(batch):\n    print('x' * (12 << 20))\n    return batch\n")
-    assert len(answer["stdout"]) > 12 << 20
-    assert not list((tmp_path / "logs").rglob("*.stdout.txt"))
+def test_inline_host__prints_are_marked_and_cut(score_inline: Any, tmp_path: Path) -> None:
+    answer = score_inline(
+        """
+        import os, subprocess, sys
+        def init():
+            print("loading")
+        def run(batch):
+            print("python", flush=True)
+            print("careful", file=sys.stderr)
+            subprocess.run(["echo", "child"])
+            os.write(1, b"no end\\n")
+            print("x" * (12 << 20))
+            return batch
+        """
+    )
+    assert answer["failed"] == []
+    assert answer["stdout"] == "the worker's own\n"
+    (stdout,) = (tmp_path / "logs").rglob("*.stdout.txt")
+    (stderr,) = (tmp_path / "logs").rglob("*.stderr.txt")
+    lines = stdout.read_text().splitlines()
+    mark = "[mb 000000 try 1] "
+    assert lines[:2] == ["[init] loading", mark + "python"]
+    assert lines[2:4] == [mark + "child", mark + "no end"]
+    assert "was cut" in lines[-1]
+    assert 10 << 20 <= stdout.stat().st_size < (10 << 20) + 1000
+    assert stderr.read_text() == mark + "careful\n"
+
+
+def test_inline_host__output_of_the_worker_is_its_own_after_a_timeout(
+    score_inline: Any, tmp_path: Path
+) -> None:
+    answer = score_inline(
+        """
+        import os, time
+        def run(batch):
+            print("before")
+            os.close(2)
+            time.sleep(30)
+        """,
+        timeout_seconds=1,
+    )
+    assert (answer["failed"], answer["exit_code"]) == (["SCRIPT_TIMEOUT"], 0)
+    assert answer["stdout"] == "the worker's own\n"
+    (stdout,) = (tmp_path / "logs").rglob("*.stdout.txt")
+    assert stdout.read_text() == "[mb 000000 try 1] before\n"

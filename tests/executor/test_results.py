@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import json
 import math
+import re
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
@@ -240,7 +241,7 @@ TIME = datetime(2024, 1, 2, 3, 4, 5)  # noqa: DTZ001 - users return such times
         (["\ud800x"], pa.string(), ["\ufffdx"]),
         (["\ud83d\ude00"], pa.string(), ["😀"]),
     ],
-    ids=repr,
+    ids=lambda value: re.sub(" at 0x[0-9a-f]+", "", repr(value)),
 )  # fmt: skip
 def test_results_table__values_in_a_list(
     values: list[object], kind: pa.DataType, expected: list[object]

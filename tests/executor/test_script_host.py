@@ -45,6 +45,34 @@ def ask_init(host: ScriptHost, folder: Path, script: str) -> dict[str, Any]:
 
 ECHO = "def init():\n    pass\ndef run(batch):\n    return batch\n"
 
+LEAVES = """
+import subprocess
+def init():
+    subprocess.Popen(["sleep", "600"], start_new_session=True)
+def run(batch):
+    return batch
+"""
+WORKER_WITH_A_KILLED_GUARD = """
+import os, time, psutil
+from sparkscore.executor.host_launch import HostLaunch
+from sparkscore.executor.processes import become_subreaper
+from sparkscore.executor.script_host import ScriptHost
+become_subreaper()
+host = ScriptHost()
+host.use(HostLaunch({{**os.environ}}, {folder!r}, os.devnull, os.devnull))
+process = psutil.Process(host.start())
+request = dict(type="init", code_folder={folder!r}, scoring_script="score.py", logging_level="info")
+host.ask(request, timeout_seconds=30)
+(left,) = process.children()
+process.parent().kill()
+while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+    time.sleep(0.01)
+try:
+    host.ask(dict(type="run"), timeout_seconds=30)
+except Exception as error:
+    print(type(error).__name__, left.pid)
+"""
+
 
 def ask_run(host: ScriptHost, timeout_seconds: float = 10) -> dict[str, Any]:
     request: dict[str, Any] = {
@@ -70,6 +98,17 @@ def test_script_host__killed_guard_is_replaced(script_host: ScriptHost, tmp_path
     assert second != first
     assert ask_init(script_host, tmp_path, ECHO)["ok"]
     assert not is_alive(first)
+
+
+def test_script_host__killed_guard_leaves_nothing_that_the_script_started(tmp_path: Path) -> None:
+    (tmp_path / "score.py").write_text(LEAVES)
+    worker = WORKER_WITH_A_KILLED_GUARD.format(folder=str(tmp_path))
+    done = subprocess.run(
+        [sys.executable, "-c", worker], capture_output=True, text=True, timeout=60, check=True
+    )
+    condition, left = done.stdout.split()
+    assert condition == "HostCrashedError"
+    assert not is_alive(int(left))
 
 
 def test_script_host__guard_that_died_with_its_host_is_noticed(
@@ -136,7 +175,13 @@ def test_script_host__death_while_idle_is_noticed_before_the_next_request(
     assert not script_host.is_running()
 
 
-def test_script_host__nothing_is_left_after_the_worker_was_killed(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "number", [signal.SIGKILL, pytest.param(signal.SIGSTOP, marks=pytest.mark.slow)]
+)
+def test_script_host__nothing_is_left_after_the_worker_was_killed(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    """A worker that stays stopped is killed by its guard."""
     (tmp_path / "score.py").write_text(
         "import os, subprocess, sys\n"
         "def init():\n"
@@ -170,8 +215,8 @@ def test_script_host__nothing_is_left_after_the_worker_was_killed(tmp_path: Path
     assert worker.stdout is not None
     assert worker.stdout.readline() == "ready\n"
     pids = [int(pid) for pid in (tmp_path / "pids").read_text().split()]
-    worker.kill()
-    worker.wait()
+    worker.send_signal(number)
+    assert worker.wait(timeout=60) == -signal.SIGKILL
     worker.stdout.close()
     deadline = time.monotonic() + 10
     while any(map(is_alive, pids)) and time.monotonic() < deadline:

@@ -10,12 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparkscore.executor.script_log import (
-    MAX_LOG_BYTES,
-    ScriptLog,
-    open_script_log,
-    resume_script_log,
-)
+from sparkscore.executor.log_file import MAX_LOG_BYTES
+from sparkscore.executor.script_log import ScriptLog, open_script_log, resume_script_log
 from sparkscore.messages.log_marks import render_mark
 
 

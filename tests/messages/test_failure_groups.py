@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -9,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparkscore.messages.failure_groups import (
+    MAX_GROUPS,
     MAX_SAMPLES,
+    OTHER_MESSAGES,
     FailureGroup,
     group_failures,
     merge_failure_groups,
@@ -120,3 +123,18 @@ def test_group_failures__short_result_is_shown_by_its_first_candidate() -> None:
     (group,) = group_failures([row])
     assert isinstance(group, FailureGroup)
     assert group.samples[0]["path"] == "c.txt"
+
+
+def test_group_failures__messages_that_are_all_different() -> None:
+    words = itertools.islice(itertools.product("abcdefghij", repeat=4), MAX_GROUPS + 500)
+    rows = [
+        {"path": "a", "condition": ("X", "Y")[at % 2], "message": "".join(word)}
+        for at, word in enumerate(words)
+    ]
+    groups = group_failures(rows)
+    assert len(groups) == MAX_GROUPS + 2
+    assert [(group.condition, group.message, group.count) for group in groups[:2]] == [
+        ("X", OTHER_MESSAGES, 250),
+        ("Y", OTHER_MESSAGES, 250),
+    ]
+    assert merge_failure_groups(groups) == groups

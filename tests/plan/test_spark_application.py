@@ -97,6 +97,8 @@ def test_heap__of_the_user(written, heap):
     ("key", "value"),
     [
         ("spark.driver.memory", "much"),
+        ("spark.driver.memory", "9" * 5000 + "g"),
+        ("spark.task.cpus", "9" * 5000),
         ("spark.task.cpus", "0"),
         ("spark.task.cpus", "1.5"),
         ("spark.task.maxFailures", "-1"),

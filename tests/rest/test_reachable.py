@@ -50,6 +50,9 @@ REACHED: dict[str, dict[str, str]] = {
     },
     "jobs": {
         "list": "GET /api/v1/jobs",
+        "errors": f"GET {J}/errors",
+        "resume": f"POST {J}/resume",
+        "retry_failed": f"POST {J}/retry-failed",
         "get": f"GET {J}",
         "update": f"PATCH {J}",
         "start": f"POST {J}/start",

@@ -24,7 +24,10 @@ OF_INVOKERS = {
     "POST /api/v1/endpoints/{endpoint}/invoke",
     "POST /api/v1/uploads",
     "PATCH /api/v1/jobs/{job}",
-    *(f"POST /api/v1/jobs/{{job}}/{verb}" for verb in ("cancel", "start", "archive", "restore")),
+    *(
+        f"POST /api/v1/jobs/{{job}}/{verb}"
+        for verb in ("cancel", "start", "archive", "restore", "resume", "retry-failed")
+    ),
 }
 OF_OWNERS = {
     "POST /api/v1/jobs:prune",

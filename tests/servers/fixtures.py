@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from tests.servers.mlflow import MlflowServer
     from tests.servers.store import StoreServer
 
 
@@ -55,6 +56,15 @@ def gs_store() -> Iterator[StoreServer]:
     from tests.servers.gcs import gcs_server
 
     with gcs_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    """MLflow: tracking, registry and artifacts."""
+    from tests.servers.mlflow import run_mlflow
+
+    with run_mlflow(tmp_path_factory.mktemp("mlflow")) as server:
         yield server
 
 

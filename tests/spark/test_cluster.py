@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pyspark
 import pytest
 
-from sparkscore.targets.java import find_java
+from tests.spark.clusters import SPARK_HOME, Cluster, cluster_environment, free_port
 
 pytestmark = pytest.mark.cluster
 
-SPARK_HOME = Path(pyspark.__file__).parent
 DEPLOYMENT = """\
 name: sizes
 endpoint_name: files
@@ -53,105 +47,20 @@ def row(path):
 """
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def java_environment() -> dict[str, str]:
-    java = find_java(os.environ)
-    return {
-        **os.environ,
-        "JAVA_HOME": str(java.home),
-        "SPARK_HOME": str(SPARK_HOME),
-        "SPARK_SCALA_VERSION": "2.13",
-        "SPARK_LOCAL_IP": "127.0.0.1",
-        "PYSPARK_PYTHON": sys.executable,
-    }
+    return cluster_environment()
 
 
 @pytest.fixture(scope="module")
-def master(
-    java_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
+def master(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a master with two workers of one core each, on hosts of different names."""
-    folder = tmp_path_factory.mktemp("cluster")
-    port, web_port = free_port(), free_port()
-    url = f"spark://127.0.0.1:{port}"
-    started = [
-        start(
-            java_environment,
-            folder,
-            "master.Master",
-            ["--host", "127.0.0.1", "--port", str(port), "--webui-port", str(web_port)],
-        )
-    ]
-    started += [
-        start(
-            java_environment | {"SPARK_LOCAL_IP": host},
-            folder,
-            "worker.Worker",
-            [
-                "--host",
-                host,
-                "--cores",
-                "1",
-                "--memory",
-                "1500m",
-                "--webui-port",
-                "0",
-                "--work-dir",
-                str(folder / host),
-                url,
-            ],
-        )
-        for host in ("127.0.0.1", "127.0.0.2")
-    ]
+    cluster = Cluster(tmp_path_factory.mktemp("cluster"))
     try:
-        wait_for_workers(web_port, count=2)
-        yield url
+        cluster.start(workers=2)
+        yield cluster.url
     finally:
-        for process in reversed(started):
-            process.terminate()
-            process.wait(20)
-
-
-def start(
-    environment: dict[str, str], folder: Path, kind: str, arguments: list[str]
-) -> subprocess.Popen[bytes]:
-    java = Path(environment["JAVA_HOME"], "bin", "java")
-    with open(folder / "cluster.log", "ab") as log:
-        return subprocess.Popen(
-            [
-                str(java),
-                "-Xmx256m",
-                "-cp",
-                f"{SPARK_HOME}/jars/*",
-                f"org.apache.spark.deploy.{kind}",
-                *arguments,
-            ],
-            env=environment,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-        )
-
-
-def wait_for_workers(web_port: int, *, count: int) -> None:
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{web_port}/json/", timeout=5) as page:
-                workers = json.load(page)["workers"]
-            if sum(worker["state"] == "ALIVE" for worker in workers) == count:
-                return
-        except OSError:
-            pass
-        time.sleep(0.3)
-    raise AssertionError("the cluster's workers did not register")
+        cluster.stop()
 
 
 @pytest.fixture(scope="module")

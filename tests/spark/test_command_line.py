@@ -90,6 +90,9 @@ def test_run__prints_json_alone_and_exits_with_0(project: Path) -> None:
     assert {"file", "model", "code"}.isdisjoint(os.listdir(project / "sparkscore-jobs"))
     (job,) = (project / "sparkscore-jobs").iterdir()
     assert not (job / "scratch").exists()
+    log = (job / "logs" / "driver.log").read_text()
+    assert "Traceback" not in log
+    assert "SPARK_LOCAL_DIRS" not in log
 
 
 def test_run__failed_job_exits_with_4_and_says_why(project: Path) -> None:

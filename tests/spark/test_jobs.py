@@ -22,6 +22,7 @@ from sparkscore.messages.status import StatusMessage
 from sparkscore.state import JobRecord
 from tests.control.jobs.test_results import TABLE
 from tests.control.jobs.test_results import make_job as make_result_job
+from tests.control.samples import make_quiet_workspace
 
 SCRIPT = """\
 import os
@@ -45,7 +46,7 @@ StartJob = Callable[..., Job]
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Iterator[Workspace]:
-    opened = Workspace.open(tmp_path / "ws")
+    opened = Workspace.open(make_quiet_workspace(tmp_path / "ws"))
     yield opened
     for job in opened.jobs.list():
         if not job.is_ended:

@@ -29,7 +29,7 @@ ELSEWHERE = {
 }
 """Commands that need a Spark cluster, and the tests that have one."""
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 class Step(NamedTuple):

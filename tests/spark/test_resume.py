@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import threading
@@ -227,30 +226,6 @@ def test_resume__another_job_in_the_same_folder_is_refused(spark: Any, make_laun
     assert summary.error is not None
     assert (summary.error["condition"], summary.error["exit_code"]) == ("RESUME_MISMATCH", 5)
     assert read_summary(Path(launch.job_folder)) == before
-
-
-@pytest.mark.slow
-def test_lease__of_a_stopped_driver_is_taken_over(spark: Any, make_launch: Any) -> None:
-    """The zombie wakes up in the middle of its wave, when the job has long been completed."""
-    launch = make_launch(NAMES.format(seconds=0.15), 80, job=ONE_SLOT, max_retries=0)
-    folder = Path(launch.job_folder)
-    zombie = DriverProcess(launch)
-    zombie.wait_until(lambda: find_events(folder, "wave_committed"))
-    os.kill(zombie.process.pid, signal.SIGSTOP)
-    summary = run(spark, launch)
-    assert summary.status == "Completed", summary.error
-    stood = list_below(folder)
-    told = (folder / "summary.json").read_bytes(), (folder / "status.json").read_bytes()
-    os.kill(zombie.process.pid, signal.SIGCONT)
-    assert zombie.end(seconds=90) == 5, zombie.said
-    assert "sparkscore: LEASE_LOST: " in zombie.said
-    zombie.wait_for_children()
-    assert ((folder / "summary.json").read_bytes(), (folder / "status.json").read_bytes()) == told
-    written = list_below(folder) - stood
-    assert not {name for name in written if not name.startswith(("logs/", "staging/", "scratch/"))}
-    whole = run_undisturbed(spark, make_launch, NAMES.format(seconds=0), 80, max_retries=0)
-    target, expected = (Path(one.output.path, "predictions.csv") for one in (launch, whole))
-    assert target.read_bytes() == expected.read_bytes()
 
 
 def test_cancel__while_a_store_is_listed(make_launch: Any, deaf_store: str) -> None:

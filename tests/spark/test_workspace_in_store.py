@@ -42,6 +42,7 @@ def workspace(
     (tmp_path / "ws" / "sparkscore.toml").write_text(
         f'[datastore]\nuri = "{s3_store.uri}/team/data"\n{options}'
         f'[jobs]\nfolder = "{s3_store.uri}/team/jobs"\n'
+        "[mlflow]\nlog_jobs = false\n"
     )
     s3_store.put("team/models/words/good.txt", b"good great")
     for name, text in {"a.txt": b"a good day", "b.txt": b"a day", "c.txt": b"\xff"}.items():
@@ -91,6 +92,15 @@ def test_workspace__data_model_results_and_job_folder_in_s3(
     assert {"launch.json", "failed_inputs.csv"} <= {
         name.rpartition("/")[2] for name in store.find(path)
     }
+    _retry_what_failed(workspace, s3_store, job.name)
     for secret in s3_store.secrets:
         assert secret not in json.dumps(job.to_dict())
         assert secret not in (Path(job.record.folder) / "launch.json").read_text()
+
+
+def _retry_what_failed(workspace: Workspace, s3_store: StoreServer, name: str) -> None:
+    s3_store.put("team/data/in/c.txt", b"great")
+    again = workspace.jobs.retry_failed(name).wait(240)
+    assert again.status == "Completed", again.record.error
+    assert again.results().to_dict("records") == [{"file": "c.txt", "good": 1}]
+    assert again.to_dict()["inputs"]["input"]["count"] == 1

@@ -23,9 +23,16 @@ from sparkscore.state.job_status import (
     is_active,
     is_terminal,
     is_waiting,
+    resume,
 )
+from sparkscore.state.records import ProcessIdentity
 from tests.state.records import CREATED_AT, make_job
 
+PROCESS = ProcessIdentity(host="h", process_id=1, start_token="t")
+FORGOTTEN_BY_RESUME = (
+    *("started_at", "ended_at", "heartbeat_at", "cancel_requested_at"),
+    *("launcher", "driver", "error", "summary"),
+)
 NOT_CHANGED_BY_STATUS = ("name", "sequence", "folder", "deployment", "created_at", "revision")
 
 
@@ -127,6 +134,52 @@ def test_predicates__agree(status: str) -> None:
 def test_is_waiting__looks_beneath_an_interruption() -> None:
     assert is_waiting(advance(make_job(status="Queued"), "NotResponding", at=1.0))
     assert not is_waiting(advance(make_job(status="Running"), "NotResponding", at=1.0))
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_resume__of_what_failed_or_was_canceled_only(status: str) -> None:
+    job = make_job(status=status)
+    if status in ("Failed", "Canceled"):
+        assert resume(job, at=1.0).status == "Queued"
+    else:
+        with pytest.raises(InvalidTransitionError) as caught:
+            resume(job, at=1.0)
+        ended = "JOB_COMPLETED" if status == "Completed" else "JOB_NOT_ENDED"
+        assert caught.value.condition == ended
+
+
+@given(
+    runs=st.lists(
+        st.tuples(
+            st.lists(st.sampled_from(ACTIVE), max_size=6), st.sampled_from(("Failed", "Canceled"))
+        ),
+        max_size=4,
+    ),
+    end=st.sampled_from(TERMINAL),
+)
+def test_resume__any_number_of_runs(runs: list[tuple[list[str], str]], end: str) -> None:
+    job = make_job(status="NotStarted", sequence=7, launcher=PROCESS, creator=PROCESS)
+    for number, (statuses, status) in enumerate(runs, start=1):
+        records = [job]
+        for at, wanted in enumerate(statuses):
+            if can_advance(records[-1], wanted):
+                records.append(advance(records[-1], wanted, at=CREATED_AT + at))
+        error = {"condition": f"C{number}", "message": "m"}
+        ended = advance(records[-1], status, at=CREATED_AT + 9, error=error, summary={"inputs": {}})
+        job = resume(ended, at=CREATED_AT + 10 * number, by=PROCESS)
+        assert (job.status, job.status_before, job.updated_at) == (
+            *("Queued", None, CREATED_AT + 10 * number),
+        )
+        for name in NOT_CHANGED_BY_STATUS:
+            assert getattr(job, name) == getattr(ended, name)
+        for name in FORGOTTEN_BY_RESUME:
+            assert getattr(job, name) is None
+        assert job.earlier_runs[:-1] == ended.earlier_runs
+        assert job.earlier_runs[-1]["condition"] == f"C{number}"
+        assert is_waiting(job)
+    assert [run["status"] for run in job.earlier_runs] == [status for _, status in runs]
+    if runs and end != "Completed":
+        assert advance(job, end, at=CREATED_AT + 99).ended_at == CREATED_AT + 99
 
 
 @given(statuses=st.lists(st.sampled_from(STATUSES), max_size=20))

@@ -7,8 +7,6 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,8 +16,7 @@ from sparkscore.state import open_store
 from tests.architecture.sources import ROOT
 from tests.servers.postgres import PostgresServer
 from tests.state.records import make_endpoint
-
-NOBODY = 65534
+from tests.state.users import unprivileged
 
 
 def catch(url: str) -> StateError:
@@ -38,19 +35,6 @@ def run_python(code: str, *arguments: str) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
-
-
-@contextmanager
-def unprivileged() -> Iterator[None]:
-    """Root may write everywhere; a user may not."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(NOBODY)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
 
 
 def test_sqlite__files_are_private(tmp_path: Path) -> None:
@@ -123,6 +107,33 @@ def test_sqlite__read_only_folder() -> None:
             error = catch(f"sqlite:///{folder}/store.db")
         assert error.condition == "STORE_NOT_WRITABLE"
         assert os.listdir(folder) == []
+
+
+@pytest.mark.parametrize("has_log", [False, True])
+@pytest.mark.parametrize("mode", [0o555, 0o755])
+def test_sqlite__that_cannot_be_written_can_be_read(mode: int, has_log: bool) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        url = f"sqlite:///{folder}/a store%3F.db"
+        with open_store(url) as store, store.writing() as writer:
+            writer.put_endpoint(make_endpoint())
+        log = open_store(url) if has_log else None
+        if log is not None:
+            with log.writing() as writer:
+                writer.put_endpoint(make_endpoint(name="later"))
+        before = sorted(os.listdir(folder))
+        for name in before:
+            os.chmod(Path(folder, name), 0o444)
+        os.chmod(folder, mode)
+        with unprivileged(), open_store(url) as store:
+            with store.reading() as reader:
+                assert len(reader.list_endpoints()) == 1 + has_log
+            with pytest.raises(StateError) as caught, store.writing() as writer:
+                writer.put_endpoint(make_endpoint(name="third"))
+        assert caught.value.condition == "STORE_NOT_WRITABLE"
+        assert sorted(os.listdir(folder)) == before
+        if log is not None:
+            log.close()
+        os.chmod(folder, 0o755)
 
 
 def test_sqlite__file_of_something_else(tmp_path: Path) -> None:

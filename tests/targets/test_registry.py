@@ -42,6 +42,8 @@ def test_get_compute__examples(compute: str | None, target: str, master: str | N
         "local[2",
         "spark://host",
         "spark://",
+        f"spark://host:{'9' * 5000}",
+        f"local[{'9' * 5000}]",
     ],
 )
 def test_get_compute__unknown(compute: str) -> None:

@@ -194,8 +194,9 @@ def test_check_master__one_of_several_answers() -> None:
         check_master(f"spark://127.0.0.1:9,127.0.0.1:{master.getsockname()[1]}")
 
 
-def test_check_master__nobody_answers() -> None:
+@pytest.mark.parametrize("address", ["nowhere.invalid:7077", ".a..b:7077", "a" * 300 + ":7077"])
+def test_check_master__nobody_answers(address: str) -> None:
     with pytest.raises(SubmitError) as caught:
-        check_master("spark://127.0.0.1:9,nowhere.invalid:7077", timeout_seconds=1)
+        check_master(f"spark://127.0.0.1:9,{address}", timeout_seconds=1)
     assert caught.value.condition == "MASTER_UNREACHABLE"
-    assert "nowhere.invalid:7077" in caught.value.message
+    assert address in caught.value.message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,7 +101,7 @@ class CodeAssets:
         return self.get(asset.name, asset.version, label=asset.label)
 
     def _register(self, folder: Path, named: _Name) -> CodeAsset:
-        if not folder.is_dir():
+        if not os.path.isdir(folder):
             raise _no_folder(str(folder))
         kept = self._workspace.folder / _FOLDER
         with unfinished_folder(kept) as unfinished:

@@ -76,20 +76,26 @@ class Datastores:
         Raises NotFoundError (DATASTORE_NOT_FOUND).
         """
         if name == DEFAULT_DATASTORE:
-            return self.get_default()
+            return _read_default(self._workspace.config)
         with self._workspace.store.reading() as reader:
             return _read(_get_record(name, reader))
 
     def get_default(self) -> Datastore:
-        """``workspaceblobstore``, where uploads and results go if nothing else is said."""
-        return _read_default(self._workspace.config)
+        """``workspaceblobstore``, where uploads and results go if nothing else is said.
+
+        Its folder is made. Raises OutputNotWritableError (DATASTORE_NOT_WRITABLE).
+        """
+        config = self._workspace.config
+        if not is_uri(config.datastore_uri):
+            _make_folder(Path(config.datastore_uri), config)
+        return _read_default(config)
 
     def list(self, *, archived: Archived = "exclude") -> Table[Datastore]:
         """Datastores by name."""
         with self._workspace.store.reading() as reader:
             found = [_read(record) for record in reader.list_datastores(archived=archived)]
         if archived != "only":
-            found.append(self.get_default())
+            found.append(_read_default(self._workspace.config))
         return Table(sorted(found, key=lambda datastore: datastore.name))
 
     def archive(self, name: str) -> None:
@@ -136,7 +142,8 @@ class Datastores:
                 datastore=place.datastore,
                 path=place.path,
             )
-        datastore = self.get(place.datastore)
+        is_default = place.datastore == DEFAULT_DATASTORE
+        datastore = self.get_default() if is_default else self.get(place.datastore)
         below = place.path.strip("/")
         return ResolvedUri(uri=join_uri(datastore.uri, below), options=datastore.options)
 
@@ -159,8 +166,6 @@ class Datastores:
 
 def _read_default(config: WorkspaceConfig) -> Datastore:
     uri = config.datastore_uri
-    if not is_uri(uri):
-        _make_folder(Path(uri), config)
     return Datastore(
         name=DEFAULT_DATASTORE,
         type="uri" if is_uri(uri) else "local",

@@ -64,16 +64,14 @@ class Environments:
         self, spec: EnvironmentSpec, *, resolve: Callable[[str], str], default_name: str
     ) -> Environment:
         """Register what stands in a deployment; equal content gives the equal version."""
-        document = _describe(spec, resolve=self._admitting(resolve))
-        digest = _digest(document)
-        draft = Draft(
-            name=check_asset_name(spec.name or default_name, what="environment.name"),
-            version=check_asset_name(spec.version or digest[:12], what="environment.version"),
-            document=document,
-            digest=digest,
-            is_generated=True,
-        )
+        draft = _draft_inline(spec, resolve=self._admitting(resolve), default_name=default_name)
         return _read(self._catalog.register(draft))
+
+    def check_inline(
+        self, spec: EnvironmentSpec, *, resolve: Callable[[str], str], default_name: str
+    ) -> None:
+        """Raise what ``register_inline`` does for what was written; registers nothing."""
+        _draft_inline(spec, resolve=self._admitting(resolve), default_name=default_name)
 
     def _admitting(self, resolve: Callable[[str], str]) -> Callable[[str], str]:
         """``resolve``, but for files that the workspace's callers may not name."""
@@ -113,6 +111,20 @@ class Environments:
     def delete(self, name: str, version: str | None = None) -> None:
         """Delete one version, or all."""
         self._catalog.delete(name, version)
+
+
+def _draft_inline(
+    spec: EnvironmentSpec, *, resolve: Callable[[str], str], default_name: str
+) -> Draft:
+    document = _describe(spec, resolve=resolve)
+    digest = _digest(document)
+    return Draft(
+        name=check_asset_name(spec.name or default_name, what="environment.name"),
+        version=check_asset_name(spec.version or digest[:12], what="environment.version"),
+        document=document,
+        digest=digest,
+        is_generated=True,
+    )
 
 
 def _describe(spec: EnvironmentSpec, *, resolve: Callable[[str], str]) -> dict[str, Any]:

@@ -107,7 +107,7 @@ def _read_place(uri: str, options: dict[str, str]) -> ModelContent:
 
 
 def _read_local(path: Path) -> ModelContent:
-    if not path.exists():
+    if not os.path.exists(path):
         raise UnresolvedReferenceError(
             f"model {path} does not exist: correct the path",
             condition="MODEL_NOT_FOUND",

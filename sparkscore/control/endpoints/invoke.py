@@ -19,6 +19,7 @@ from sparkscore.control.job_folder import making_folder, write_job_files
 from sparkscore.control.jobs.processes import is_alive
 from sparkscore.control.one_shot import plan_application, write_target_files
 from sparkscore.errors import AlreadyExistsError, StateError
+from sparkscore.messages.input_list import INPUT_LIST_FILE, write_input_list
 from sparkscore.plan.machine import read_machine
 from sparkscore.state.records import JobRecord
 
@@ -93,6 +94,8 @@ def _make_folder(workspace: Workspace, planned: PlannedJob) -> None:
     with _taking_back(workspace) as recorded, making_folder(place.job_folder) as folder:
         write_job_files(folder, deployment=planned.deployment, place=place, linked_model=True)
         write_target_files(compiled, folder=folder)
+        if planned.retried is not None:
+            write_input_list(folder / INPUT_LIST_FILE, planned.retried.paths)
         recorded.append(_record_job(workspace, planned.record))
 
 

@@ -15,12 +15,12 @@ from sparkscore.control.compile import CompiledJob, compile_prepared
 from sparkscore.control.deployment import PreparedDeployment, prepare_loaded
 from sparkscore.control.endpoints.registration import LOCAL_COMPUTE, WorkspaceReferences
 from sparkscore.control.endpoints.request import InvokeRequest
+from sparkscore.control.jobs.mirror import get_mirror
 from sparkscore.control.jobs.processes import get_own_identity
 from sparkscore.control.launch import JobPlace, build_output
 from sparkscore.control.one_shot import check_place
 from sparkscore.errors import InvalidFieldError, NotFoundError, PlanError
-from sparkscore.listing.location import find_local_path
-from sparkscore.messages.launch import InputMessage, MirrorMessage
+from sparkscore.messages.launch import InputMessage
 from sparkscore.spec import LoadedDeployment, load_deployment, parse_output
 from sparkscore.state.job_status import NOT_STARTED
 from sparkscore.state.records import DeploymentRecord, EndpointRecord, JobRecord
@@ -30,6 +30,7 @@ from sparkscore.targets.registry import get_compute
 if TYPE_CHECKING:
     from sparkscore.control.assets.computes import ComputeTarget
     from sparkscore.control.assets.data import ResolvedInput
+    from sparkscore.control.endpoints.retry import RetriedInputs
     from sparkscore.control.workspace import Workspace
 
 JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
@@ -41,12 +42,22 @@ _FIXED = ("name", "endpoint_name", "type", "model", "code_configuration", "envir
 
 @dataclass(frozen=True)
 class PlannedJob:
-    """A job that may be made."""
+    """A job that may be made; ``retried`` is what it scores if it retries an earlier one."""
 
     record: JobRecord
     deployment: PreparedDeployment
     place: JobPlace
     target: Target
+    retried: RetriedInputs | None = None
+
+
+@dataclass(frozen=True)
+class _Source:
+    """The input as the driver gets it, and as the record describes it."""
+
+    message: InputMessage
+    described: dict[str, Any]
+    retried: RetriedInputs | None = None
 
 
 def plan_job(
@@ -62,7 +73,7 @@ def plan_job(
     prepared = _prepare(workspace, loaded, request, compute=compute)
     target = get_compute(compute.master).target
     target.get_environment(os.environ, master=compute.master)
-    source = _resolve_input(workspace, request, compute=compute)
+    source = _find_source(workspace, request, compute=compute)
     place = _plan_place(
         workspace, prepared, request=request, source=source, job_name=job_name, compute=compute
     )
@@ -76,7 +87,9 @@ def plan_job(
         compute=compute,
         digest=digest,
     )
-    return PlannedJob(record, prepared, place, target)
+    if source.retried is not None:
+        source.retried.check_output(place.output)
+    return PlannedJob(record, prepared, place, target, source.retried)
 
 
 def compile_job(
@@ -193,6 +206,20 @@ def _prepare(
     return replace(prepared, spark_conf={**compute.spark_conf, **prepared.spark_conf})
 
 
+def _find_source(
+    workspace: Workspace, request: InvokeRequest, *, compute: ComputeTarget
+) -> _Source:
+    if request.retry_of is not None:
+        from sparkscore.control.endpoints.retry import find_retried
+
+        retried = find_retried(workspace, request.retry_of)
+        retried.check_compute(compute)
+        return _Source(retried.to_message(), retried.to_record(), retried)
+    source = _resolve_input(workspace, request, compute=compute)
+    described = {"type": source.type, "path": source.asset, "uri": source.uri}
+    return _Source(_describe_input(source, request), described)
+
+
 def _resolve_input(
     workspace: Workspace, request: InvokeRequest, *, compute: ComputeTarget
 ) -> ResolvedInput:
@@ -218,7 +245,7 @@ def _plan_place(
     deployment: PreparedDeployment,
     *,
     request: InvokeRequest,
-    source: ResolvedInput,
+    source: _Source,
     job_name: str,
     compute: ComputeTarget,
 ) -> JobPlace:
@@ -233,11 +260,11 @@ def _plan_place(
         job_name=job_name,
         job_folder=folder,
         files=folder,
-        input=_describe_input(source, request),
+        input=source.message,
         output=build_output(deployment, path=output_uri, options=output_options),
         created_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         master=compute.master,
-        mirror=_plan_mirror(workspace, job_name),
+        mirror=get_mirror(workspace, job_name),
     )
 
 
@@ -260,20 +287,13 @@ def _resolve_output(workspace: Workspace, text: str) -> tuple[str, dict[str, str
     return found.uri, dict(found.options)
 
 
-def _plan_mirror(workspace: Workspace, job_name: str) -> MirrorMessage | None:
-    root = workspace.config.jobs_folder
-    if find_local_path(root) is not None:
-        return None
-    return MirrorMessage(uri=f"{root.rstrip('/')}/{job_name}")
-
-
 def _make_record(
     endpoint: EndpointRecord,
     loaded: LoadedDeployment,
     *,
     request: InvokeRequest,
     place: JobPlace,
-    source: ResolvedInput,
+    source: _Source,
     compute: ComputeTarget,
     digest: str,
 ) -> JobRecord:
@@ -285,7 +305,7 @@ def _make_record(
         deployment_name=loaded.spec.name,
         deployment=loaded.spec.to_document(),
         compute={"name": compute.name, "master": compute.master},
-        inputs={INPUT_NAME: {"type": source.type, "path": source.asset, "uri": source.uri}},
+        inputs={INPUT_NAME: source.described},
         outputs={OUTPUT_NAME: _describe_output(place)},
         folder=str(place.job_folder),
         request_digest=digest,
@@ -296,6 +316,7 @@ def _make_record(
         description=request.description,
         tags=dict(request.tags),
         creator=get_own_identity(),
+        retry_of=request.retry_of,
     )
 
 

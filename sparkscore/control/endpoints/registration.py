@@ -82,6 +82,12 @@ def check_deployment(
     with placing(loaded, "environment"):
         if isinstance(spec.environment, str):
             workspace.environments.resolve(spec.environment)
+        elif spec.environment is not None:
+            workspace.environments.check_inline(
+                spec.environment,
+                resolve=loaded.resolve,
+                default_name=f"{spec.endpoint_name}-{spec.name}",
+            )
 
 
 def _admit_paths(workspace: Workspace, loaded: LoadedDeployment) -> None:

@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 from sparkscore.errors import InvalidFieldError
 from sparkscore.listing.location import find_local_path
-from sparkscore.spec import InvokeSpec, load_document
+from sparkscore.spec import DeploymentSpec, InvokeSpec, load_document
+from sparkscore.spec.overrides import settle_overrides
 
 InputSource = Literal["asset", "path", "local"]
 
@@ -24,7 +25,8 @@ class InvokeRequest:
     ``input`` is an asset reference, datastore path, URI or local path; relative paths start from
     the current folder. ``input_only`` refuses all but one of these kinds. ``overrides`` are
     ``key=value`` texts, ``conf`` ``spark.x=y`` texts. ``job_name`` makes the invocation
-    idempotent. ``file`` is a YAML file with ``inputs`` and ``outputs``.
+    idempotent. ``file`` is a YAML file with ``inputs`` and ``outputs``. ``retry_of`` names a job
+    whose failed inputs are to be scored, in place of ``input`` and what chooses from it.
     """
 
     deployment_name: str | None = None
@@ -46,10 +48,18 @@ class InvokeRequest:
     limit: int | None = None
     compute: str | None = None
     conf: tuple[str, ...] = ()
+    retry_of: str | None = None
 
     def get_digest(self, endpoint_name: str) -> str:
         """Equal for requests that ask for the same; ``job_name`` is not part of it."""
         asked = {**asdict(self), "job_name": None, "file": str(self.file or "")}
+        if self.retry_of is None:
+            del asked["retry_of"]
+        flags = {name: asked[name] for name in ("mini_batch_size", "instance_count")}
+        asked |= dict.fromkeys(flags)
+        asked["overrides"] = settle_overrides(DeploymentSpec, self.overrides, flags)
+        conf = {text.partition("=")[0].strip(): text for text in self.conf}
+        asked["conf"] = sorted(conf.values())
         text = json.dumps([endpoint_name.lower(), asked], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -65,12 +75,25 @@ def settle_request(request: InvokeRequest) -> InvokeRequest:
     request = replace(request, overrides=others)
     if request.file is not None or named:
         request = _with_file(request, named)
+    _check_retry(request)
     return replace(
         request,
         input=_settle_path(request.input),
         output_path=_settle_path(request.output_path),
         tags=dict(sorted(request.tags.items())),
     )
+
+
+def _check_retry(request: InvokeRequest) -> None:
+    """A job that retries has its input; raises InvalidFieldError (GIVEN_TWICE)."""
+    others = ("input", "input_type", "include", "exclude", "limit")
+    given = [name for name in others if getattr(request, name)]
+    if request.retry_of is not None and given:
+        raise InvalidFieldError(
+            f"{given[0]}: the inputs are those that failed in job {request.retry_of}: remove it",
+            condition="GIVEN_TWICE",
+            key=given[0],
+        )
 
 
 def _with_file(request: InvokeRequest, named: tuple[str, ...]) -> InvokeRequest:

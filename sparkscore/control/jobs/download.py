@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sparkscore.control.jobs.job import Job, refuse_pruned, require_ended
+from sparkscore.control.jobs.mirror import reading_job_folder
 from sparkscore.control.jobs.output import reading_output
 from sparkscore.errors import (
     AlreadyExistsError,
@@ -117,10 +118,14 @@ def _fetch(output: dict[str, Any], folder: Path) -> None:
 
 
 def _copy_artifacts(job: Job, folder: Path) -> None:
-    source = Path(job.record.folder)
     output = ((job.record.summary or {}).get("output") or {}).get("path")
     results = None if output is None else find_local_path(str(output))
-    shutil.copytree(source, folder, dirs_exist_ok=True, ignore=_ignoring(source, results))
+    with reading_job_folder(job, is_wanted=_is_artifact) as source:
+        shutil.copytree(source, folder, dirs_exist_ok=True, ignore=_ignoring(source, results))
+
+
+def _is_artifact(path: str) -> bool:
+    return path.partition("/")[0] not in NOT_ARTIFACTS
 
 
 def _ignoring(source: Path, results: str | None) -> Callable[[str, list[str]], set[str]]:

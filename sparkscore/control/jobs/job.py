@@ -31,12 +31,14 @@ _PROGRESS = (
 class Job:
     """One scoring of one input, as it was when it was looked at.
 
-    ``progress`` is the driver's last status while the job runs.
+    ``progress`` is the driver's last status while the job runs, ``retried_by`` names the jobs that
+    score what failed in this one.
     """
 
     record: JobRecord
     workspace: Workspace = field(repr=False, compare=False)
     progress: StatusMessage | None = None
+    retried_by: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -127,9 +129,12 @@ class Job:
             "outputs": record.outputs,
             "compute": record.compute,
             "deployment": record.deployment,
-            "input_counts": self._input_counts(),
+            "input_counts": self.input_counts,
             "progress": self._progress(),
             "error": record.error,
+            "earlier_runs": [_render_run(run) for run in record.earlier_runs],
+            "retry_of": record.retry_of,
+            "retried_by": list(self.retried_by),
             "tags": record.tags,
             "properties": {**self._get_properties(), **record.properties},
             "is_archived": record.is_archived,
@@ -144,8 +149,9 @@ class Job:
             },
         }
 
-    def _input_counts(self) -> dict[str, int] | None:
-        """The account of inputs, once the job has ended with one."""
+    @property
+    def input_counts(self) -> dict[str, int] | None:
+        """Inputs: total, succeeded, failed and unprocessed, once the job has ended with them."""
         summary = self.record.summary
         if summary is None:
             return None
@@ -188,19 +194,29 @@ def require_ended(job: Job, *, doing: str) -> None:
 
 def refuse_pruned(job: Job) -> None:
     """Raise StateError (JOB_PRUNED) if the job's folder was removed."""
-    pruned_at = job.record.properties.get(PRUNED)
+    refuse_pruned_record(job.record)
+
+
+def refuse_pruned_record(record: JobRecord) -> None:
+    """As ``refuse_pruned``."""
+    pruned_at = record.properties.get(PRUNED)
     if pruned_at is not None:
         raise StateError(
-            f"the folder of job {job.name} was pruned at {pruned_at}: its account is in job show, "
-            "its logs and files are gone",
+            f"the folder of job {record.name} was pruned at {pruned_at}: its account is in job "
+            "show, its logs and files are gone",
             condition="JOB_PRUNED",
-            job=job.name,
+            job=record.name,
             pruned_at=pruned_at,
         )
 
 
 PRUNED = "sparkscore.pruned_at"
 """Property of a job whose folder was removed: when."""
+
+
+def _render_run(run: dict[str, Any]) -> dict[str, Any]:
+    times = ("started_at", "ended_at", "resumed_at")
+    return {**run, **{name: _render(run[name]) for name in times}}
 
 
 def _render(seconds: float | None) -> str | None:

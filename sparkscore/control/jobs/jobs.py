@@ -29,6 +29,8 @@ from sparkscore.state.job_status import (
 )
 
 if TYPE_CHECKING:
+    from sparkscore.control.endpoints.request import InvokeRequest
+    from sparkscore.control.jobs.errors import JobErrors
     from sparkscore.control.jobs.files import JobFile
     from sparkscore.control.jobs.prune import PrunedJob
     from sparkscore.control.workspace import Workspace
@@ -80,8 +82,8 @@ class Jobs:
             experiment=experiment_name,
         )
         size = _PAGE if limit is None or status is not None else min(limit, _PAGE)
-        for record in self._iter_records(wanted, before_sequence, page_size=size):
-            job = self._look(record)
+        for record, retries in self._iter_records(wanted, before_sequence, page_size=size):
+            job = self._look(record, retries)
             if status is None or job.status == status:
                 found.append(job)
             if limit is not None and len(found) >= limit:
@@ -146,6 +148,50 @@ class Jobs:
             start_launcher(store, name, workspace_folder=self._workspace.folder)
         return self._look(record)
 
+    def resume(
+        self,
+        name: str,
+        *,
+        overrides: Sequence[str] = (),
+        conf: Sequence[str] = (),
+        compute: str | None = None,
+    ) -> Job:
+        """Let a Failed, Canceled or killed job go on from what is staged, and return at once.
+
+        Only mini-batches without an outcome are scored; the output is that of an undisturbed run.
+        ``overrides`` are ``key=value`` texts of ``control.resume.RESUMABLE_KEYS``, ``conf``
+        ``spark.x=y`` texts; ``compute`` is what ``InvokeRequest.compute`` is, None for the one it
+        had. Raises InvalidTransitionError (JOB_COMPLETED, JOB_NOT_ENDED), StateError (JOB_PRUNED,
+        LEASE_HELD, RESUME_MISMATCH: model or code have changed), NotFoundError
+        (JOB_FOLDER_NOT_FOUND), SpecError or TargetError.
+        """
+        from sparkscore.control.jobs.resume import resume_record
+
+        resume_record(self._workspace, name, overrides=overrides, conf=conf, compute=compute)
+        return self.start(name)
+
+    def retry_failed(self, name: str, request: InvokeRequest | None = None) -> Job:
+        """Start a new job on exactly the inputs that failed in this one, and return at once.
+
+        ``request`` says all else that ``invoke`` may be told; without a deployment in it, the one
+        of this job runs as it is registered now. Failed inputs without a name, and inputs that
+        were not processed, are left out: the new job's ``inputs`` count them, and the workspace's
+        ``on_message`` is told. Raises what ``invoke`` does, InvalidTransitionError (JOB_NOT_ENDED),
+        StateError (NO_FAILED_INPUTS, NO_ACCOUNT, JOB_PRUNED) or MessageError.
+        """
+        from sparkscore.control.endpoints.request import InvokeRequest
+        from sparkscore.control.endpoints.retry import describe_retry
+
+        record = self._read(name)
+        asked = request or InvokeRequest()
+        deployment_name = asked.deployment_name or record.deployment_name
+        asked = dataclasses.replace(asked, retry_of=name, deployment_name=deployment_name)
+        endpoints = self._workspace.batch_endpoints
+        job = endpoints.invoke(str(record.endpoint_name), asked)
+        for line in describe_retry(job):
+            self._workspace.on_message(line)
+        return job
+
     def archive(self, name: str) -> Job:
         """Hide the job from lists."""
         return self._change(name, is_archived=True)
@@ -202,14 +248,24 @@ class Jobs:
             self.get(name), output_name=output_name, folder=Path(download_path), with_artifacts=all
         )
 
-    def iter_logs(self, name: str, *, follow: bool = False) -> Iterator[str]:
+    def errors(self, name: str) -> JobErrors:
+        """Why inputs of the job failed, grouped, and what ended it; as far as known by now."""
+        from sparkscore.control.jobs.errors import find_job_errors
+
+        return find_job_errors(self.get(name))
+
+    def iter_logs(
+        self, name: str, *, follow: bool = False, mini_batch: int | None = None
+    ) -> Iterator[str]:
         """The lines of the job's logs, a header before each file.
 
-        With ``follow`` the iterator goes on until the job has ended.
+        With ``follow`` the iterator goes on until the job has ended. With ``mini_batch``, the id
+        of one, it gives what the script said while it scored that one. Raises StateError
+        (JOB_PRUNED), NotFoundError (MINI_BATCH_NOT_FOUND).
         """
         from sparkscore.control.jobs.logs import iter_log_lines
 
-        return iter_log_lines(self, self.get(name), follow=follow)
+        return iter_log_lines(self, self.get(name), follow=follow, mini_batch=mini_batch)
 
     def list_files(self, name: str) -> Table[JobFile]:
         """The files that the job left, as a download would have them."""
@@ -251,18 +307,25 @@ class Jobs:
         with self._workspace.store.reading() as reader:
             return reader.get_job(name)
 
-    def _look(self, record: JobRecord) -> Job:
+    def _look(self, record: JobRecord, retried_by: tuple[str, ...] | None = None) -> Job:
+        """The job as it is now; ``retried_by`` if that is known already."""
+        if retried_by is None:
+            with self._workspace.store.reading() as reader:
+                retried_by = reader.find_retries([record.name]).get(record.name, ())
         current = refresh_job(self._workspace.store, record)
         progress = None if is_terminal(current.status) else find_live_status(current)
-        return Job(current, self._workspace, progress)
+        return Job(current, self._workspace, progress, retried_by)
 
     def _iter_records(
         self, wanted: JobFilter, before_sequence: int | None, *, page_size: int
-    ) -> Iterator[JobRecord]:
+    ) -> Iterator[tuple[JobRecord, tuple[str, ...]]]:
+        """Records, each with the names of the jobs that score what failed in it."""
         while True:
             with self._workspace.store.reading() as reader:
                 page = reader.list_jobs(wanted, limit=page_size, before_sequence=before_sequence)
-            yield from page
+                retries = reader.find_retries([record.name for record in page])
+            for record in page:
+                yield record, retries.get(record.name, ())
             if len(page) < page_size:
                 return
             before_sequence = page[-1].sequence

@@ -14,7 +14,8 @@ import shutil
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
@@ -27,6 +28,7 @@ from sparkscore.control.jobs.look import (
     look_at,
     refresh_job,
 )
+from sparkscore.control.jobs.mlflow_run import write_sample
 from sparkscore.control.jobs.processes import find_identity, get_own_identity, is_alive
 from sparkscore.control.jobs.queue import count_ahead, keeps_place
 from sparkscore.control.jobs.refresh import (
@@ -36,7 +38,7 @@ from sparkscore.control.jobs.refresh import (
     reconcile,
 )
 from sparkscore.control.jobs.start import claim_job
-from sparkscore.control.jobs.tracking import write_sample
+from sparkscore.control.jobs.tracking import note_job, start_writing
 from sparkscore.control.watch import Cancellation, wait_for_summary
 from sparkscore.control.workspace import Workspace
 from sparkscore.errors import CanceledError, MessageError, SparkscoreError, StateError
@@ -48,10 +50,9 @@ from sparkscore.plan.spark_application import SCRATCH_NAME, plan_launched_applic
 from sparkscore.state import JobRecord, Reader, Store
 from sparkscore.state.job_status import WAITING, advance, find_stage, is_terminal
 from sparkscore.targets.base import TargetRun
-from sparkscore.targets.process import AdoptedDriver, start_process
+from sparkscore.targets.process import AdoptedDriver
 from sparkscore.targets.registry import get_compute
 
-TRACKING_MODULE = "sparkscore.control.jobs.tracking"
 POLL_SECONDS = 0.5
 HEARTBEAT_SECONDS = 5.0
 STORE_PATIENCE_SECONDS = 600.0
@@ -71,22 +72,32 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     workspace = Workspace.open(Path(given[0]))
     store = patiently(lambda: workspace.store)
+    logs_jobs = workspace.config.logs_jobs
+    if logs_jobs:
+        with _complaining():
+            note_job(workspace.folder, given[1])
     code = Launcher(store, given[1], max_running_jobs=workspace.config.max_running_jobs).run()
-    if workspace.config.logs_jobs:
-        start_tracking(workspace, given[1])
+    if logs_jobs:
+        with _complaining():
+            _start_writing(workspace, given[1])
     return code
 
 
-def start_tracking(workspace: Workspace, name: str) -> None:
-    """Record the job in MLflow, by a process that nobody waits for."""
+def _start_writing(workspace: Workspace, name: str) -> None:
+    """Have the job written to MLflow, by a process that nobody waits for."""
     with workspace.store.reading() as reader:
         record = reader.get_job(name)
-    if record.summary is not None:
-        start_process(
-            (sys.executable, "-m", TRACKING_MODULE, str(workspace.folder), name),
-            environment=os.environ,
-            log_file=Path(record.folder) / "logs" / LAUNCHER_LOG,
-        )
+    if is_terminal(record.status) and record.started_at is not None:
+        start_writing(workspace.folder, log_file=Path(record.folder) / "logs" / LAUNCHER_LOG)
+
+
+@contextmanager
+def _complaining() -> Iterator[None]:
+    """The MLflow run is an extra: the job has ended as it has, whatever goes wrong with that."""
+    try:
+        yield
+    except (SparkscoreError, OSError) as error:
+        say(f"the MLflow run is missing: {error}")
 
 
 def say(text: str) -> None:
@@ -171,7 +182,7 @@ class Launcher:
             ahead, forgotten = self._look_ahead(record, reader)
         if ahead == 0 and self._take_turn():
             return True
-        if is_terminal(record.status):
+        if is_terminal(record.status) or record.launcher != get_own_identity():
             return False
         if ahead != self._ahead:
             self._ahead = ahead
@@ -193,7 +204,8 @@ class Launcher:
         """Start if it is still this job's turn: asked and answered in one transaction."""
         with self._store.writing() as writer:
             record = writer.get_job(self._name)
-            if is_terminal(record.status) or self._look_ahead(record, writer)[0]:
+            is_ours = record.launcher == get_own_identity() and not is_terminal(record.status)
+            if not is_ours or self._look_ahead(record, writer)[0]:
                 return False
             now = time.time()
             started = advance(record, STARTING, at=now)
@@ -220,7 +232,7 @@ class Launcher:
             return dataclasses.replace(job, driver=driver)
 
         try:
-            patiently(partial(change_job, self._store, self._name, change))
+            patiently(partial(self._change, change))
         except SparkscoreError:
             run.kill()
             raise
@@ -253,12 +265,19 @@ class Launcher:
             write_sample(Path(record.folder), seen.status)
         if current.status != record.status:
             say(f"status {current.status}")
-        change_job(self._store, self._name, lambda job: note_heartbeat(reconcile(job, seen), seen))
+        self._change(lambda job: note_heartbeat(reconcile(job, seen), seen))
 
     def _store_end(self, end: Callable[..., JobRecord]) -> None:
         change = partial(_end_once, end=end)
-        ended = patiently(lambda: change_job(self._store, self._name, change))
+        ended = patiently(lambda: self._change(change))
         say(f"ended: {ended.status}")
+
+    def _change(self, change: Callable[[JobRecord], JobRecord]) -> JobRecord:
+        """Change the record unless the job was resumed since: then another launcher keeps it."""
+        own = get_own_identity()
+        return change_job(
+            self._store, self._name, lambda job: change(job) if job.launcher == own else job
+        )
 
 
 def start_driver(record: JobRecord) -> TargetRun:

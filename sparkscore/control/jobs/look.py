@@ -13,7 +13,7 @@ from pathlib import Path
 from sparkscore.control.jobs.processes import find_identity, is_alive
 from sparkscore.control.jobs.refresh import Seen, reconcile
 from sparkscore.control.watch import WatchedFiles, find_status, find_summary, read_last_lines
-from sparkscore.errors import MessageError
+from sparkscore.errors import MessageError, StateError
 from sparkscore.messages.launch import LAUNCH_FILE
 from sparkscore.messages.status import StatusMessage, SummaryMessage
 from sparkscore.state import JobRecord, Store
@@ -26,7 +26,7 @@ LAUNCHER_LOG = "launcher.log"
 def refresh_job(store: Store, record: JobRecord) -> JobRecord:
     """The record as it should be now.
 
-    Stored as well if the job has ended or no launcher keeps it.
+    Stored as well if the job has ended or no launcher keeps it, and the store can be written.
     """
     while not is_terminal(record.status):
         known = _with_driver(record)
@@ -35,10 +35,15 @@ def refresh_job(store: Store, record: JobRecord) -> JobRecord:
         is_kept = seen.launcher_is_alive is not False and not is_terminal(current.status)
         if current == record or is_kept or record.launcher is None:
             return current
-        with store.writing() as writer:
-            stored = writer.get_job(record.name)
-            if stored.revision == record.revision:
-                return writer.update_job(current)
+        try:
+            with store.writing() as writer:
+                stored = writer.get_job(record.name)
+                if stored.revision == record.revision:
+                    return writer.update_job(current)
+        except StateError as error:
+            if error.condition != "STORE_NOT_WRITABLE":
+                raise
+            return current  # it can be read all the same
         record = stored
     return record
 

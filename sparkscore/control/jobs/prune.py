@@ -1,4 +1,4 @@
-"""Removes the folders of jobs that ended long ago. Control plane.
+"""Removes the folders of jobs that ended long ago, and their copies in a store. Control plane.
 
 The record stays, and with it the account. Results stay where they are, also below the job folder.
 """
@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from sparkscore.control.jobs.job import PRUNED, Job
 from sparkscore.control.jobs.look import change_job
+from sparkscore.control.jobs.mirror import MirrorFiles
 from sparkscore.control.jobs.processes import is_alive
 from sparkscore.control.listing_table import Table
 from sparkscore.control.times import render_time
 from sparkscore.listing.location import find_local_path
+from sparkscore.state.job_status import is_terminal
 from sparkscore.state.records import JobRecord
 
 if TYPE_CHECKING:
@@ -59,13 +61,19 @@ def prune_jobs(
             continue
         folder = Path(job.record.folder)
         files = list(_iter_files(folder, kept=_find_results(job.record)))
-        if not files:
+        if not files and PRUNED in job.record.properties:
             continue
-        freed = sum(_get_size(file) for file in files)
-        pruned.append(PrunedJob(job.name, job.status, folder, freed, ended_at))
+        mirror = MirrorFiles(workspace, job.record)
+        freed = sum(map(_get_size, files)) + sum(mirror.find_sizes().values())
+        if not files and not freed:
+            continue
         if not dry_run:
-            change_job(workspace.store, job.name, _mark)
+            marked = change_job(workspace.store, job.name, _mark)
+            if PRUNED not in marked.properties:
+                continue
+            mirror.remove()  # first: while the folder is there, the next prune finds what is left
             _remove(folder, kept=_find_results(job.record))
+        pruned.append(PrunedJob(job.name, job.status, folder, freed, ended_at))
     return pruned
 
 
@@ -94,7 +102,7 @@ def _iter_files(folder: Path, *, kept: Path | None) -> Iterator[Path]:
 
 
 def _remove(folder: Path, *, kept: Path | None) -> None:
-    if kept is None:
+    if kept is None or not folder.is_dir():
         shutil.rmtree(folder, ignore_errors=True)
         return
     for entry in folder.iterdir():
@@ -116,6 +124,11 @@ def _get_size(file: Path) -> int:
 
 
 def _mark(record: JobRecord) -> JobRecord:
-    """The mark comes first: what a killed prune leaves is removed by the next one."""
+    """The mark comes first: what a killed prune leaves is removed by the next one.
+
+    A job that was resumed meanwhile gets none.
+    """
+    if not is_terminal(record.status):
+        return record
     properties = {PRUNED: render_time(time.time()), **record.properties}
     return dataclasses.replace(record, properties=properties)

@@ -52,7 +52,7 @@ def count_ahead(
 def keeps_place(record: JobRecord, now: float, is_alive: IsAlive) -> bool:
     """Whether somebody still cares for the job."""
     if record.launcher is None:
-        is_new = abs(now - record.created_at) <= LAUNCH_SECONDS
+        is_new = abs(now - record.updated_at) <= LAUNCH_SECONDS
         return is_new and is_alive(record.creator) is not False
     alive = (is_alive(record.launcher), is_alive(record.driver))
     if True in alive:

@@ -106,6 +106,17 @@ def end_with_error(record: JobRecord, error: SparkscoreError, *, at: float) -> J
     return advance(record, FAILED, at=at, error=error_dict(error))
 
 
+def end_interrupted(record: JobRecord, *, at: float) -> JobRecord:
+    """The record of a job that nobody launched."""
+    error = StateError(
+        f"job {record.name} was never started: the process that made it, or resumed it, ended "
+        f"first; start it with: sparkscore job resume -n {record.name}, or invoke again with the "
+        "same --job-name",
+        condition=LAUNCH_INTERRUPTED,
+    )
+    return end_with_error(record, error, at=at)
+
+
 def error_dict(error: SparkscoreError) -> dict[str, Any]:
     """An error as the entry ``error`` of a job."""
     return {
@@ -146,12 +157,7 @@ def _find_end_before_launch(record: JobRecord, seen: Seen) -> JobRecord | None:
     grace = LAUNCH_GRACE_SECONDS if seen.creator_is_alive is False else STALE_SECONDS
     if seen.creator_is_alive or seen.now - record.updated_at <= grace:
         return None
-    error = StateError(
-        f"job {record.name} was never started: the process that created it ended first; invoke "
-        "again with the same --job-name to start it",
-        condition=LAUNCH_INTERRUPTED,
-    )
-    return end_with_error(record, error, at=seen.now)
+    return end_interrupted(record, at=seen.now)
 
 
 def _death_of(record: JobRecord, seen: Seen) -> SubmitError:

@@ -1,174 +1,231 @@
-"""Records an ended job as an MLflow run. Control plane, a process of its own.
+"""Writes ended jobs to MLflow, each as a run. Control plane, a process of its own.
 
-``log_jobs = true`` in ``[mlflow]`` of sparkscore.toml asks for it. The launcher starts ``python -m
-sparkscore.control.jobs.tracking WORKSPACE_FOLDER JOB`` once the job's end is stored, and nobody
-waits for it: a server that is slow or away delays and fails nothing.
+A launcher notes its job below ``cache/mlflow-runs`` of the workspace, and once the job's end is
+stored it starts ``python -m sparkscore.control.jobs.tracking WORKSPACE_FOLDER``, which nobody waits
+for: a server that is slow or away delays and fails nothing. One such process of a workspace works
+at a time, at the lowest priority; others leave their jobs to it. What cannot be written because the
+server is away stays noted, and is written when a later job ends.
 """
 
 from __future__ import annotations
 
-import json
+import contextlib
+import dataclasses
+import faulthandler
+import fcntl
 import os
 import sys
 from collections.abc import Iterator
+from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
+from sparkscore.control.jobs.look import LAUNCHER_LOG, change_job, refresh_job
+from sparkscore.control.jobs.mlflow_run import MlflowRun, log_job
+from sparkscore.control.jobs.processes import is_alive
 from sparkscore.control.workspace import Workspace
-from sparkscore.errors import SparkscoreError
-from sparkscore.messages.status import CANCELED, COMPLETED, StatusMessage
-from sparkscore.state.records import JobRecord
+from sparkscore.control.workspace_config import read_config
+from sparkscore.errors import NotFoundError, SparkscoreError
+from sparkscore.state import JobRecord
+from sparkscore.state.job_status import is_terminal
+from sparkscore.targets.process import start_process
 
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
+MODULE = "sparkscore.control.jobs.tracking"
+LIMIT_SECONDS = 300.0
+"""How long one run may take to write; then the process ends itself."""
 
-SAMPLES_FILE = "progress.jsonl"
-"""The job's progress over time, a line every few seconds; written by the launcher."""
+MOST_ATTEMPTS = 3
+"""How often a run is tried that fails although the server answers."""
 
-_RUN_STATUSES = {COMPLETED: "FINISHED", CANCELED: "KILLED"}
-_SAMPLED = ("inputs_succeeded", "inputs_failed", "inputs_per_second", "rows", "mini_batches_done")
-_ARTIFACTS = ("summary.json", "failed_inputs.csv", "launch.json")
-_LONGEST_PARAMETER = 6000
-_BATCH = 100
+_LOCK_FILE = ".lock"
+_LOWEST_PRIORITY = 19
 _PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "20", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Record the job; returns 0, or 1 with a line on standard error if that failed."""
-    folder, name = sys.argv[1:] if arguments is None else arguments
+    """Write what is noted in the workspace; returns 0, or 1 if something is missing."""
+    (folder,) = sys.argv[1:] if arguments is None else arguments
+    os.nice(_LOWEST_PRIORITY)
     os.environ.update(_PATIENCE)
-    workspace = Workspace.open(Path(folder))
-    with workspace.store.reading() as reader:
-        record = reader.get_job(name)
     try:
-        run_id = log_job(workspace, record)
-    except SparkscoreError as error:
-        print(f"the MLflow run is missing: {error.condition}: {error.message}", file=sys.stderr)
-        return 1
-    print(f"MLflow run {run_id}")
-    return 0
+        workspace = Workspace(read_config(Path(folder)))
+    except NotFoundError:
+        return 0
+    return 0 if write_runs(workspace) else 1
 
 
-def write_sample(folder: Path, status: StatusMessage) -> None:
-    """Add the counts of one moment to the job folder."""
-    values = {name: getattr(status, name) for name in _SAMPLED}
-    with (folder / SAMPLES_FILE).open("a", encoding="utf-8") as samples:
-        samples.write(json.dumps({"at": status.heartbeat_at, **values}) + "\n")
+def note_job(workspace_folder: Path, name: str) -> None:
+    """Note that the job is to become a run once it has ended; raises OSError."""
+    folder = _get_folder(workspace_folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).touch()
 
 
-def log_job(workspace: Workspace, record: JobRecord) -> str:
-    """The id of the run with the job's settings, progress, account and links.
+def start_writing(workspace_folder: Path, *, log_file: Path) -> None:
+    """Start the process that writes what is noted; raises SubmitError, or OSError."""
+    start_process(
+        (sys.executable, "-m", MODULE, str(workspace_folder)),
+        environment=os.environ,
+        log_file=log_file,
+    )
 
-    The same again if it is there. Raises StateError (MLFLOW_FAILED, MLFLOW_UNREACHABLE).
+
+def write_runs(workspace: Workspace) -> bool:
+    """Write the run of each noted job that has ended, unless another process does just that.
+
+    Returns False if one is missing; the log of its launcher says why.
     """
-    with workspace.models.mlflow.writing() as client:
-        experiment = _get_experiment(client, record.experiment_name, workspace=workspace)
-        known = client.search_runs([experiment], f"tags.`sparkscore.job` = '{record.name}'")
-        if known:
-            return str(known[0].info.run_id)
-        run = client.create_run(
-            experiment,
-            start_time=_milliseconds(record.started_at or record.created_at),
-            tags=_get_tags(record),
-            run_name=record.display_name,
-        )
-    run_id = str(run.info.run_id)
-    with workspace.models.mlflow.reading() as client:
-        _fill_run(client, run_id, record)
-        client.set_terminated(
-            run_id,
-            status=_RUN_STATUSES.get(record.status, "FAILED"),
-            end_time=_milliseconds(record.ended_at or record.updated_at),
-        )
-    return run_id
+    folder = _get_folder(workspace.folder)
+    tried: set[tuple[str, float | None]] = set()
+    is_whole = True
+    # Looking again after the lock was given back finds what others have left meanwhile.
+    while ready := _find_ready(workspace, folder, tried):
+        with _alone(folder) as is_alone:
+            if not is_alone:
+                break
+            for record in ready:
+                tried.add((record.name, record.ended_at))
+                is_whole = _write_noted(workspace, record, folder / record.name) and is_whole
+    return is_whole
 
 
-def _fill_run(client: MlflowClient, run_id: str, record: JobRecord) -> None:
-    from mlflow.entities import Metric, Param
-
-    folder = Path(record.folder)
-    parameters = [Param(name, text) for name, text in _iter_parameters(record)]
-    metrics = [Metric(*point) for point in _iter_metrics(record, folder)]
-    for start in range(0, max(len(parameters), len(metrics)), _BATCH):
-        part = slice(start, start + _BATCH)
-        client.log_batch(run_id, metrics=metrics[part], params=parameters[part])
-    for name in _ARTIFACTS:
-        if (folder / name).exists():
-            client.log_artifact(run_id, str(folder / name))
-    client.log_dict(run_id, record.outputs, "outputs.json")
-
-
-def _get_experiment(client: MlflowClient, name: str, *, workspace: Workspace) -> str:
-    found = client.get_experiment_by_name(name)
-    if found is None:
-        location = workspace.models.mlflow.artifact_location
-        return str(client.create_experiment(name, artifact_location=location))
-    if found.lifecycle_stage == "deleted":
-        client.restore_experiment(found.experiment_id)
-    return str(found.experiment_id)
-
-
-def _get_tags(record: JobRecord) -> dict[str, str]:
-    tags = {
-        "sparkscore.job": record.name,
-        "sparkscore.endpoint": record.endpoint_name or "",
-        "sparkscore.deployment": record.deployment_name or "",
-        "sparkscore.model": str(record.deployment.get("model", "")),
-        "sparkscore.status": record.status,
-        "sparkscore.condition": str((record.error or {}).get("condition", "")),
-    }
-    return {**record.tags, **{name: text for name, text in tags.items() if text}}
-
-
-def _iter_parameters(record: JobRecord) -> Iterator[tuple[str, str]]:
-    """Settings, versions and the digest of what was asked for, by dotted name."""
-    yield "request_digest", record.request_digest
-    yield from _flatten(record.deployment, prefix="")
-    yield from _flatten((record.summary or {}).get("versions", {}), prefix="versions.")
-
-
-def _flatten(content: dict[str, Any], *, prefix: str) -> Iterator[tuple[str, str]]:
-    for key, value in content.items():
-        if isinstance(value, dict) and value:
-            yield from _flatten(value, prefix=f"{prefix}{key}.")
-        elif value not in (None, {}, [], ""):
-            yield f"{prefix}{key}", str(value)[:_LONGEST_PARAMETER]
-
-
-def _iter_metrics(record: JobRecord, folder: Path) -> Iterator[tuple[str, float, int, int]]:
-    """Name, value, time in milliseconds and step: the samples, then the account."""
-    step = -1
-    for step, sample in enumerate(_iter_samples(folder / SAMPLES_FILE)):
-        at = _milliseconds(sample.pop("at"))
-        for name, value in sample.items():
-            yield name, float(value), at, step
-    ended_at = _milliseconds(record.ended_at or record.updated_at)
-    for name, value in _iter_account(record.summary or {}):
-        yield name, float(value), ended_at, step + 1
-
-
-def _iter_samples(file: Path) -> Iterator[dict[str, float]]:
-    """The samples of a job; a last line that is torn is left out."""
+def _find_ready(
+    workspace: Workspace, folder: Path, tried: set[tuple[str, float | None]]
+) -> list[JobRecord]:
+    """Noted jobs that have ended, the least tried first; notes of jobs without an end stay."""
     try:
-        lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+        notes = [file for file in folder.iterdir() if file.name != _LOCK_FILE]
     except OSError:
-        return
-    for line in lines:
-        if line.endswith("\n"):
-            yield json.loads(line)
+        return []
+    ready: list[tuple[int, float, JobRecord]] = []
+    for note in notes:
+        record = _find_job(workspace, note)
+        if record is None or not is_terminal(record.status):
+            continue
+        if record.started_at is None:
+            note.unlink(missing_ok=True)
+        elif (record.name, record.ended_at) not in tried:
+            ready.append((_count_attempts(note), record.created_at, record))
+    return [record for _, _, record in sorted(ready, key=lambda entry: entry[:2])]
 
 
-def _iter_account(summary: dict[str, Any]) -> Iterator[tuple[str, float]]:
-    for name in ("rows", "retries", "unprocessed_inputs", "bad_rows"):
-        yield name, summary.get(name, 0)
-    for name, value in summary.get("inputs", {}).items():
-        yield f"inputs_{name}", value
-    for name, value in summary.get("seconds", {}).items():
-        yield f"seconds_{name}", value
+def _find_job(workspace: Workspace, note: Path) -> JobRecord | None:
+    """The job as it is now; also of one whose launcher died, so that nobody has stored its end."""
+    try:
+        with workspace.store.reading() as reader:
+            record = reader.get_job(note.name)
+    except NotFoundError:
+        note.unlink(missing_ok=True)
+        return None
+    if not is_terminal(record.status) and is_alive(record.launcher) is False:
+        return refresh_job(workspace.store, record)
+    return record
 
 
-def _milliseconds(seconds: float) -> int:
-    return int(seconds * 1000)
+def _write_noted(workspace: Workspace, record: JobRecord, note: Path) -> bool:
+    say = partial(_say, record)
+    with _limited(record):
+        if _count_attempts(note) >= MOST_ATTEMPTS:
+            say(f"the MLflow run is missing: it was tried {MOST_ATTEMPTS} times")
+            note.unlink(missing_ok=True)
+            return False
+        _note_attempt(note)
+        say("writes the MLflow run")
+        try:
+            run = log_job(workspace, record)
+            _record_run(workspace, record, run)
+        except SparkscoreError as error:
+            is_last = _count_attempts(note) >= MOST_ATTEMPTS
+            if error.condition == "MLFLOW_UNREACHABLE":
+                is_last = False
+                _forget_attempts(note)
+            then = "is missing" if is_last else "is written when a later job ends"
+            say(f"the MLflow run {then}: {error.condition}: {error.message}")
+            if is_last:
+                note.unlink(missing_ok=True)
+            return False
+        say(f"MLflow run {run.run_id}")
+        _take_note_back(workspace, record, note)
+        return True
+
+
+def _record_run(workspace: Workspace, record: JobRecord, run: MlflowRun) -> None:
+    found = run.to_properties()
+    change_job(
+        workspace.store,
+        record.name,
+        lambda job: dataclasses.replace(job, properties={**job.properties, **found}),
+    )
+
+
+def _take_note_back(workspace: Workspace, record: JobRecord, note: Path) -> None:
+    """Remove the note, unless the job was resumed meanwhile: it will end again."""
+    note.unlink(missing_ok=True)
+    with workspace.store.reading() as reader:
+        current = reader.get_job(record.name)
+    if current.ended_at != record.ended_at:
+        note.touch()
+
+
+def _note_attempt(note: Path) -> None:
+    """One more attempt: a byte of the note."""
+    with contextlib.suppress(OSError), note.open("ab") as file:
+        file.write(b".")
+
+
+def _count_attempts(note: Path) -> int:
+    try:
+        return note.stat().st_size
+    except OSError:
+        return 0
+
+
+def _forget_attempts(note: Path) -> None:
+    with contextlib.suppress(OSError):
+        os.truncate(note, 0)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[bool]:
+    """Whether this process is the one that writes; the lock ends with the process."""
+    descriptor = os.open(folder / _LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(descriptor)
+
+
+def _say(record: JobRecord, text: str) -> None:
+    """A line in the log of the job's launcher; nowhere if its folder is gone."""
+    now = datetime.now(timezone.utc)
+    with contextlib.suppress(OSError), _log_file(record).open("a", encoding="utf-8") as log:
+        log.write(f"{now:%Y-%m-%d %H:%M:%S}Z {text}\n")
+
+
+@contextlib.contextmanager
+def _limited(record: JobRecord) -> Iterator[None]:
+    """End this process, with its stack in the launcher's log, if what is inside takes too long."""
+    with contextlib.ExitStack() as stack:
+        try:
+            log = stack.enter_context(_log_file(record).open("a", encoding="utf-8"))
+        except OSError:
+            log = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
+        faulthandler.dump_traceback_later(LIMIT_SECONDS, exit=True, file=log)
+        stack.callback(faulthandler.cancel_dump_traceback_later)
+        yield
+
+
+def _log_file(record: JobRecord) -> Path:
+    return Path(record.folder) / "logs" / LAUNCHER_LOG
+
+
+def _get_folder(workspace_folder: Path) -> Path:
+    return workspace_folder / "cache" / "mlflow-runs"
 
 
 if __name__ == "__main__":

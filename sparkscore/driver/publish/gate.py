@@ -10,7 +10,7 @@ from pathlib import Path
 from sparkscore.driver.job_folder import replace_text
 from sparkscore.driver.publish.published import PublishedOutput
 from sparkscore.errors import MessageError
-from sparkscore.messages.codec import from_json, to_json
+from sparkscore.messages.codec import from_dict, from_json, to_json
 from sparkscore.messages.resume import PublishMessage
 
 
@@ -41,6 +41,8 @@ class PublishGate:
             return None
         try:
             message = from_json(PublishMessage, self.file.read_bytes(), where=str(self.file))
+            if message.kind != "table":
+                get_output(message)
         except (OSError, MessageError):
             return None
         return message if message.path == path else None
@@ -85,5 +87,5 @@ def describe(
 
 
 def get_output(message: PublishMessage) -> PublishedOutput:
-    """The output that was announced."""
-    return PublishedOutput(**message.output)
+    """The output that was announced; raises MessageError."""
+    return from_dict(PublishedOutput, message.output, where=f"announcement of {message.path}")

@@ -12,10 +12,11 @@ import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import fsspec
 
+from sparkscore.driver.background import Background
 from sparkscore.driver.publish.gate import OPEN_GATE, PublishGate, describe, get_output
 from sparkscore.driver.publish.published import PublishedOutput
 from sparkscore.errors import StorageError
@@ -33,6 +34,7 @@ from sparkscore.storage import (
 _READ_BYTES = 1024 * 1024
 _FIRST_COMMIT = "_delta_log/00000000000000000000.json"
 
+Found = TypeVar("Found")
 PublishLocally = Callable[[OutputMessage], PublishedOutput]
 
 
@@ -55,16 +57,17 @@ def publish_in_store(
     is_table = not is_folder and output.format == "delta"
     uri = output.path if is_folder else join_uri(output.path, output.file_name)
     if is_table:
-        published = find_committed(uri, output, job_name=job_name)
+        published = _wait(lambda: find_committed(uri, output, job_name=job_name), gate)
     else:
-        published = _find_uploaded(uri, output, gate)
+        published = _wait(lambda: _find_uploaded(uri, output, gate), gate)
     if published is not None:
         return published
     if is_folder or is_table:
         _remove_partial(uri, output, gate)
-        check_writable_store(uri, output.options)
+        _wait(lambda: check_writable_store(uri, output.options), gate)
     else:
-        check_writable_store(output.path, output.options, name=output.file_name)
+        name = output.file_name
+        _wait(lambda: check_writable_store(output.path, output.options, name=name), gate)
     building = scratch / "output"
     shutil.rmtree(building, ignore_errors=True)
     try:
@@ -74,6 +77,11 @@ def publish_in_store(
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return placed
+
+
+def _wait(look: Callable[[], Found], gate: PublishGate) -> Found:
+    """What ``look`` finds in a store that may not answer; raises what the gate's check raises."""
+    return Background(look, name="store").get(gate.check)
 
 
 def _find_uploaded(uri: str, output: OutputMessage, gate: PublishGate) -> PublishedOutput | None:
@@ -160,10 +168,10 @@ def _find_commit_info(lines: list[str]) -> dict[str, Any]:
 def _upload(local: Path, placed: PublishedOutput, output: OutputMessage, gate: PublishGate) -> None:
     uri = placed.path
     if local.is_file():
-        size_bytes, crc32 = _measure(fsspec.filesystem("file"), str(local))
+        size_bytes, crc32 = _wait(lambda: _measure(fsspec.filesystem("file"), str(local)), gate)
         announced = describe(placed, kind="upload", crc32=crc32)
         gate.announce(replace(announced, size_bytes=size_bytes))
-        put_new_file(str(local), uri, output.options)
+        put_new_file(str(local), uri, output.options, check=gate.check)
         return
     names = sorted(
         path.relative_to(local).as_posix()
@@ -173,7 +181,7 @@ def _upload(local: Path, placed: PublishedOutput, output: OutputMessage, gate: P
     last = [name for name in names if output.format == "delta" and _is_commit(name)]
     first = [name for name in names if name not in set(last)]
     gate.announce(describe(placed, kind="upload", names=tuple(names)))
-    upload_new_folder(str(local), uri, output.options, names=first, last=last)
+    upload_new_folder(str(local), uri, output.options, names=first, last=last, check=gate.check)
 
 
 def _is_commit(name: str) -> bool:

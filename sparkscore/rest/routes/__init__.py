@@ -35,12 +35,13 @@ def load_resource_routers() -> list[APIRouter]:
 
 def load_own_routers() -> list[APIRouter]:
     """What stands below ``/api/v1``."""
-    from sparkscore.rest.v1 import assets, endpoints, events, files, jobs, tokens
+    from sparkscore.rest.v1 import assets, endpoints, events, files, jobs, recovery, tokens
 
     return [
         endpoints.router,
         assets.router,
         jobs.router,
+        recovery.router,
         files.router,
         events.router,
         tokens.router,

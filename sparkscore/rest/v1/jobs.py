@@ -102,9 +102,9 @@ def count_ahead(job: str, workspace: Served) -> dict[str, int]:
     response_model=None,
     responses={200: {"content": {"text/plain": {}}}},
 )
-def read_logs(job: str, workspace: Served) -> StreamingResponse:
-    """The lines of the job's logs so far, a header before each file."""
-    lines = workspace.jobs.iter_logs(job)
+def read_logs(job: str, workspace: Served, mini_batch: int | None = None) -> StreamingResponse:
+    """The lines of the job's logs so far, a header before each file; or those of a mini-batch."""
+    lines = workspace.jobs.iter_logs(job, mini_batch=mini_batch)
     # The first line is read before the answer begins, so that an error is one.
     first = next(lines, None)
     every = chain([] if first is None else [first], lines)

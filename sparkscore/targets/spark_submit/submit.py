@@ -47,8 +47,8 @@ def check_master(master: str, *, timeout_seconds: float = CONNECT_TIMEOUT_SECOND
         try:
             socket.create_connection((host.strip("[]"), int(port)), timeout_seconds).close()
             return
-        except OSError as error:
-            reasons.append(f"{address}: {error.strerror or error}")
+        except (OSError, ValueError, OverflowError) as error:  # a host that no DNS name can be
+            reasons.append(f"{address}: {getattr(error, 'strerror', None) or error}")
     raise SubmitError(
         f"no Spark master answers at {master} ({'; '.join(reasons)}): check the address and that "
         "the cluster is running",

@@ -115,7 +115,11 @@ def test_create__same_version_again(models_workspace: Workspace, tmp_path: Path)
 
 def test_create__missing_path(models_workspace: Workspace, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    for name, condition in (("missing", "MODEL_NOT_FOUND"), ("empty", "MODEL_EMPTY")):
+    for name, condition in (
+        ("missing", "MODEL_NOT_FOUND"),
+        ("x" * 5000, "MODEL_NOT_FOUND"),
+        ("empty", "MODEL_EMPTY"),
+    ):
         with pytest.raises(UnresolvedReferenceError) as caught:
             models_workspace.models.create(name="bad", path=str(tmp_path / name))
         assert caught.value.condition == condition

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,46 +15,9 @@ from sparkscore.errors import (
     StateError,
     UnresolvedReferenceError,
 )
+from tests.servers.mlflow import MlflowServer, find_port
 
 pytestmark = pytest.mark.slow
-
-
-def find_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    """The address of an MLflow server and the folder in which it keeps artifacts."""
-    folder = tmp_path_factory.mktemp("server")
-    port = find_port()
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
-    command += ["--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", f"sqlite:///{folder}/server.db"]
-    command += ["--artifacts-destination", str(folder / "artifacts")]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            command, cwd=folder, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-        )
-    try:
-        wait_for(f"http://127.0.0.1:{port}/health", process, folder / "log")
-        yield f"http://127.0.0.1:{port}", folder / "artifacts"
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait(20)
-
-
-def wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            with urllib.request.urlopen(address, timeout=5):
-                return
-        except OSError:
-            time.sleep(0.2)
-    raise RuntimeError(f"the MLflow server did not start: {log.read_text(errors='replace')}")
 
 
 def open_workspace(folder: Path, address: str) -> Workspace:
@@ -76,9 +33,9 @@ def write_model(folder: Path, text: str = "weights") -> Path:
 
 
 def test_model__goes_to_the_server_and_comes_back(
-    server: tuple[str, Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    mlflow_server: MlflowServer, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    address, artifacts = server
+    address, artifacts = mlflow_server.address, mlflow_server.artifacts
     workspace = open_workspace(tmp_path / "ws", address)
     source = write_model(tmp_path / "my model")
     model = workspace.models.create(
@@ -112,8 +69,8 @@ def check_damage(workspace: Workspace, artifacts: Path) -> None:
         assert caught.value.condition == "MODEL_CHANGED"
 
 
-def test_model__file_on_the_server(server: tuple[str, Path], tmp_path: Path) -> None:
-    workspace = open_workspace(tmp_path / "ws", server[0])
+def test_model__file_on_the_server(mlflow_server: MlflowServer, tmp_path: Path) -> None:
+    workspace = open_workspace(tmp_path / "ws", mlflow_server.address)
     (tmp_path / "weights é 1.bin").write_bytes(b"\0\1")
     model = workspace.models.create(name="file", path=str(tmp_path / "weights é 1.bin"))
     path = workspace.models.get_local_path(model)
@@ -122,8 +79,10 @@ def test_model__file_on_the_server(server: tuple[str, Path], tmp_path: Path) -> 
     assert "file" not in [one.name for one in workspace.models.list()]
 
 
-def test_model__file_name_that_a_server_would_cut(server: tuple[str, Path], tmp_path: Path) -> None:
-    workspace = open_workspace(tmp_path / "ws", server[0])
+def test_model__file_name_that_a_server_would_cut(
+    mlflow_server: MlflowServer, tmp_path: Path
+) -> None:
+    workspace = open_workspace(tmp_path / "ws", mlflow_server.address)
     (tmp_path / "weights #1.bin").write_bytes(b"\0\1")
     with pytest.raises(InvalidFieldError) as caught:
         workspace.models.create(name="cut", path=str(tmp_path / "weights #1.bin"))
@@ -131,7 +90,7 @@ def test_model__file_name_that_a_server_would_cut(server: tuple[str, Path], tmp_
     assert "cut" not in [one.name for one in workspace.models.list()]
 
 
-def test_model__logged_by_others(server: tuple[str, Path], tmp_path: Path) -> None:
+def test_model__logged_by_others(mlflow_server: MlflowServer, tmp_path: Path) -> None:
     """What a training script logs and registers with MLflow alone."""
     code = (
         "import sys, mlflow, mlflow.pyfunc\n"
@@ -145,7 +104,7 @@ def test_model__logged_by_others(server: tuple[str, Path], tmp_path: Path) -> No
         "print(run.info.run_id)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code, server[0]],
+        [sys.executable, "-W", "ignore", "-c", code, mlflow_server.address],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -154,7 +113,7 @@ def test_model__logged_by_others(server: tuple[str, Path], tmp_path: Path) -> No
     )
     assert done.returncode == 0, done.stderr
     run = [line for line in done.stdout.splitlines() if len(line) == 32][-1]
-    models = open_workspace(tmp_path / "ws", server[0]).models
+    models = open_workspace(tmp_path / "ws", mlflow_server.address).models
     theirs = models.get("theirs", "1")
     assert theirs.type == "mlflow_model"
     assert (models.get_local_path(theirs) / "MLmodel").is_file()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sparkscore.control.workspace import Workspace
-from tests.control.samples import SCRIPT, write_java
+from tests.control.samples import SCRIPT, make_quiet_workspace, write_java
 
 COMPUTE = "cpu-cluster"
 
@@ -24,7 +24,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "in").mkdir()
     for number in range(8):
         (folder / "in" / f"{number}.txt").write_text(str(number))
-    workspace = Workspace.open(folder / "ws")
+    workspace = Workspace.open(make_quiet_workspace(folder / "ws"))
     workspace.models.create(name="weights", version="1", path=str(folder / "model"))
     # Twenty processes that each import MLflow would be a test of this machine's patience.
     workspace.models.get_registered_path("azureml:weights:1")

@@ -65,6 +65,7 @@ def test_create__equal_content_gives_the_equal_version(workspace: Workspace, pla
         ({"model": {"path": "nowhere"}}, "MODEL_NOT_FOUND"),
         ({"compute": "azureml:cpu-clutser"}, "COMPUTE_NOT_FOUND"),
         ({"environment": "azureml:nothing:1"}, "ENVIRONMENT_NOT_FOUND"),
+        ({"environment": {"image": "a", "conda_file": "no.yml"}}, "CONDA_FILE_NOT_FOUND"),
         ({"code_configuration": {"code": "in", "scoring_script": "a.py"}}, "SCRIPT_NOT_FOUND"),
         ({"code_configuration": {"code": "no", "scoring_script": "a.py"}}, "CODE_NOT_FOUND"),
         ({"code_configuration": None}, "MODEL_WITHOUT_SCRIPT"),
@@ -80,6 +81,7 @@ def test_create__what_is_refused(
         workspace.batch_deployments.create(content)
     assert caught.value.condition == condition
     assert workspace.batch_deployments.list("mood") == []
+    assert not (workspace.folder / "code-assets").exists()
     checked = workspace.batch_deployments.validate(content)
     assert checked["result"] == "Failed"
     assert checked["errors"][0]["condition"] == condition

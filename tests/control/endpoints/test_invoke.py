@@ -168,6 +168,38 @@ def test_invoke__same_name_same_request_is_the_same_job(
     assert len(workspace.jobs.list()) == 1
 
 
+SAME: list[dict[str, Any]] = [
+    {"mini_batch_size": 3, "instance_count": 2},
+    {"overrides": ("mini_batch_size=3", "instance_count=2")},
+    {"overrides": ("resources.instance_count=2", "settings.mini_batch_size = 3")},
+    {"overrides": ("mini_batch_size=7", "mini_batch_size=3"), "instance_count": 2},
+    {"overrides": ("mini_batch_size=7",), "mini_batch_size": 3, "instance_count": 2},
+]
+
+
+def test_request__same_meaning_is_the_same_request(workspace: Workspace) -> None:
+    make_endpoint(workspace, "mood-v1")
+    first = make(workspace, job_name="nightly", **SAME[0])
+    assert [make(workspace, job_name="nightly", **fields) for fields in SAME] == [first] * 5
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [("mini_batch_size=4",), (), ("mini_batch_size=3", "mini_batch_size=null"), ("timeout=3",)],
+)
+def test_request__other_meaning_is_another_request(overrides: tuple[str, ...]) -> None:
+    asked = InvokeRequest(overrides=("mini_batch_size=3",)).get_digest("mood")
+    assert InvokeRequest(overrides=overrides).get_digest("mood") != asked
+
+
+def test_request__order_counts_where_keys_overlap() -> None:
+    sets = ("retry_settings={timeout: 5}", "retry_settings.timeout=6")
+    digests = {InvokeRequest(overrides=given).get_digest("a") for given in (sets, sets[::-1])}
+    assert len(digests) == 2
+    order = [("b=1", "a=2"), ("a=2", "b=1")]
+    assert len({InvokeRequest(conf=given).get_digest("a") for given in order}) == 1
+
+
 def make_abandoned(workspace: Workspace) -> JobRecord:
     """A job whose creator was killed before it had made the folder."""
     first = make(workspace, job_name="nightly")

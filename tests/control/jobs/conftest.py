@@ -18,7 +18,7 @@ from sparkscore.control.one_shot import make_job, prepare_run
 from sparkscore.control.options import RunOptions
 from sparkscore.control.workspace import Workspace
 from sparkscore.state import JobRecord
-from tests.control.samples import write_deployment, write_java
+from tests.control.samples import make_quiet_workspace, write_deployment, write_java
 
 STAND_IN = Path(__file__).parent / "stand_in"
 
@@ -64,7 +64,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Works
     monkeypatch.setenv("JAVA_HOME", str(write_java(tmp_path / "java")))
     monkeypatch.setenv("PYTHONPATH", str(STAND_IN))
     monkeypatch.setenv("FAKE_DRIVER", "complete")
-    opened = Workspace.open(tmp_path / "ws")
+    opened = Workspace.open(make_quiet_workspace(tmp_path / "ws"))
     yield opened
     with opened.store.reading() as reader:
         records = reader.list_jobs()

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from sparkscore.control.jobs import Job
+from sparkscore.control.jobs.look import change_job
 from sparkscore.control.jobs.processes import get_own_identity
+from sparkscore.control.jobs.prune import prune_jobs
 from sparkscore.control.workspace import Workspace
 from sparkscore.errors import (
     AlreadyExistsError,
@@ -25,6 +27,7 @@ from sparkscore.errors import (
     UnknownFieldError,
 )
 from sparkscore.state import JobRecord
+from sparkscore.state.job_status import resume
 from tests.control.jobs.conftest import make_record
 from tests.control.samples import list_files
 
@@ -373,6 +376,16 @@ def test_prune__never_a_job_that_goes_on(workspace: Workspace, add_ended: AddEnd
     add_ended("running", "Running", ended_at=None, launcher=own, driver=own)
     add_ended("cleans-up", launcher=own)
     assert workspace.jobs.prune(older_than_days=0) == []
+
+
+def test_prune__not_a_job_that_was_resumed_meanwhile(
+    workspace: Workspace, add_ended: AddEnded
+) -> None:
+    record = add_ended("job", "Failed")
+    looked_at = workspace.jobs.list()
+    change_job(workspace.store, "job", lambda job: resume(job, at=time.time()))
+    assert prune_jobs(workspace, looked_at, older_than_seconds=0, dry_run=False) == []
+    assert (Path(record.folder) / "logs" / "driver.log").exists()
 
 
 def test_list_and_prune__numbers_beyond_all_bounds(

@@ -238,7 +238,7 @@ def test_killed_launcher_and_driver__fails_for_the_next_reader(
     record = wait_for_driver(workspace, get_record)
     kill(record.launcher)
     kill(record.driver)
-    wait_until(lambda: is_alive(record.driver) is False)
+    wait_until(lambda: not is_alive(record.launcher) and not is_alive(record.driver))
     job = workspace.jobs.get("job")
     assert job.status == "Failed"
     assert job.record.error is not None

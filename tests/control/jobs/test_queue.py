@@ -35,7 +35,7 @@ def job(
         sequence=sequence,
         launcher=launcher and process(launcher),
         creator=process("alive"),
-        created_at=NOW,
+        updated_at=NOW,
         heartbeat_at=more.pop("heartbeat_at", NOW),
         **more,
     )

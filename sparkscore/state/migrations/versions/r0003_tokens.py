@@ -1,12 +1,12 @@
-"""Revision 0002: bearer tokens. Control plane."""
+"""Revision 0003: bearer tokens. Control plane."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 
 
 def upgrade() -> None:
