@@ -235,8 +235,12 @@ class ScoringRun:
 
 
 def _check_arrived(wave: Wave) -> None:
-    """Workers of another machine may have staged into a folder of their own."""
-    if wave.finished and not staging.wave_files(wave.folder):
+    """Workers of another machine may have staged into a folder of their own.
+
+    Files that are missing where Spark has marked its commit were removed since: they are made anew.
+    """
+    is_marked = (wave.folder / "_SUCCESS").exists()
+    if wave.finished and not is_marked and not staging.wave_files(wave.folder):
         raise StorageError(
             f"the executors have scored wave {wave.number}, but nothing of it stands in "
             f"{wave.folder}: the job folder must be a folder that driver and executors share, at "

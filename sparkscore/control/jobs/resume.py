@@ -68,7 +68,7 @@ def resume_record(
         if completed is not None:
             return change_job(workspace.store, name, partial(_complete, summary=completed))
         launch = read_job_launch(Path(record.folder))
-        target = _find_compute(workspace, launch, overrides=overrides, compute=compute)
+        target = _find_compute(workspace, record, launch, overrides=overrides, compute=compute)
         job = prepare_resume(
             Path(record.folder),
             launch,
@@ -129,13 +129,20 @@ def _wait_for_processes(record: JobRecord) -> None:
 
 
 def _find_compute(
-    workspace: Workspace, launch: LaunchMessage, *, overrides: Sequence[str], compute: str | None
+    workspace: Workspace,
+    record: JobRecord,
+    launch: LaunchMessage,
+    *,
+    overrides: Sequence[str],
+    compute: str | None,
 ) -> ComputeTarget | None:
     """The compute that was asked for; None for the one that the job had."""
+    count = load_deployment(launch.settings, overrides=overrides).spec.given_instance_count
     if compute is None:
+        if count != launch.instance_count:
+            workspace.computes.resolve(record.compute.get("name"), instance_count=count)
         return None
-    loaded = load_deployment(launch.settings, overrides=overrides)
-    target = workspace.computes.resolve(compute, instance_count=loaded.spec.given_instance_count)
+    target = workspace.computes.resolve(compute, instance_count=count)
     path = find_local_path(launch.input.uri)
     if path is not None and not target.shared_paths:
         raise InvalidFieldError(
