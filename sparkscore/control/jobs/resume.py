@@ -28,7 +28,6 @@ from sparkscore.control.resume import (
     write_resume,
 )
 from sparkscore.errors import (
-    InvalidFieldError,
     NotFoundError,
     SparkscoreError,
     StateError,
@@ -143,14 +142,7 @@ def _find_compute(
             workspace.computes.resolve(record.compute.get("name"), instance_count=count)
         return None
     target = workspace.computes.resolve(compute, instance_count=count)
-    path = find_local_path(launch.input.uri)
-    if path is not None and not target.shared_paths:
-        raise InvalidFieldError(
-            f"compute {target.name} does not see {path}, which the job was planned with: resume it "
-            "on a compute that does",
-            condition="LOCAL_DATA_NOT_REACHABLE",
-            path=path,
-        )
+    target.check_sees(launch.input.uri, job=launch.job_name)
     return target
 
 
