@@ -232,7 +232,9 @@ def errors(
         width = shutil.get_terminal_size().columns
         from sparkscore.cli.render_errors import render_errors
 
-        typer.echo(render_errors(found, width=width, in_workspace=folder is None))
+        has_folder = Path(found.job_folder).is_dir()
+        text = render_errors(found, width=width, in_workspace=folder is None, has_folder=has_folder)
+        typer.echo(text)
 
 
 def _find_errors(session: Session, name: str | None, folder: Path | None) -> JobErrors:

@@ -15,12 +15,16 @@ SAMPLE_COUNT = 3
 _MAX_WIDTH = 120
 
 
-def render_errors(errors: JobErrors, *, width: int, in_workspace: bool) -> str:
+def render_errors(
+    errors: JobErrors, *, width: int, in_workspace: bool, has_folder: bool = True
+) -> str:
     """What ended the job, the account, then each kind of failure with samples.
 
     ``width`` is how many characters a line may have; paths and tracebacks may be longer.
-    ``in_workspace`` points to commands that take the job's name.
+    ``in_workspace`` points to commands that take the job's name, ``has_folder`` to what its folder
+    has.
     """
+    in_workspace = in_workspace and has_folder
     width = min(width, _MAX_WIDTH)
     lines = [f"job {errors.name}: {errors.status}"]
     ended_by = render_job_error(errors.error)
@@ -32,10 +36,11 @@ def render_errors(errors: JobErrors, *, width: int, in_workspace: bool) -> str:
         lines += ["", *_iter_group(group, width, code_folder=f"{errors.job_folder}/code/")]
         if in_workspace and group.samples:
             number = group.samples[0].get("mini_batch_id")
-            lines.append(f"  logs: sparkscore job logs -n {errors.name} --mini-batch {number}")
+            which = "" if number is None else f" --mini-batch {number}"
+            lines.append(f"  logs: sparkscore job logs -n {errors.name}{which}")
     if not errors.groups and errors.error is None:
         lines.append("no input has failed")
-    elif errors.groups:
+    elif errors.groups and has_folder:
         lines += ["", f"every failed input: {errors.job_folder}/failed_inputs.csv"]
     return "\n".join([*lines, *(_iter_advice(errors) if in_workspace else ())])
 

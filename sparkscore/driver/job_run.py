@@ -148,7 +148,7 @@ class JobRun:
             try:
                 self._finish(spark, plan, staged, scoring.schema)
             except PublishError:
-                count = staged.drop_damaged(lost=self._find_lost())
+                count = staged.drop_damaged(lost=self._find_lost(), check=self._check)
                 if count == 0 or repairs_left == 0:
                     raise
                 self._progress.event("staging_damaged", mini_batches=count)

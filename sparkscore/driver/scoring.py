@@ -33,6 +33,7 @@ from sparkscore.plan.waves import WaveLimits, plan_pending, plan_wave, remove_ta
 _POLL_SECONDS = 0.05
 _CANCEL_SECONDS = 30.0
 _WAVES_IN_FLIGHT = 2
+_MOST_WAVES_LOST = 2
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class ScoringRun:
         self._pending = plan_pending(plan, done=done)
         self._in_flight: list[Wave] = []
         self._something_ended = threading.Event()
-        self._waves = 0
+        self._waves = self._waves_lost = 0
         self._weight_done = self._weight_of(done)
         self.schema = schema
 
@@ -162,7 +163,7 @@ class ScoringRun:
             folders = self._folder.written_to()
             raise explain_failure(wave.error, doing=doing, folders=folders) from wave.error
         self._in_flight.remove(wave)
-        _check_arrived(wave)
+        self._check_arrived(wave)
         wave.release()
         outcomes = self._staged.commit(wave.folder, confirm=self._stop_signs.confirm)
         self._account.add(outcomes)
@@ -183,6 +184,20 @@ class ScoringRun:
             if number not in done
         ]
         self._pending = merge([*left, *self._pending])
+
+    def _check_arrived(self, wave: Wave) -> None:
+        """Workers of another machine may stage into a folder of their own; of one wave alone the
+        files may have been removed since, and are made anew."""
+        is_lost = bool(wave.finished) and not staging.wave_files(wave.folder)
+        self._waves_lost = self._waves_lost + 1 if is_lost else 0
+        if self._waves_lost == _MOST_WAVES_LOST:
+            raise StorageError(
+                f"the executors have scored wave {wave.number}, but nothing of it stands in "
+                f"{wave.folder}: the job folder must be a folder that driver and executors share, "
+                "at the same path",
+                condition="JOB_FOLDER_NOT_SHARED",
+                path=str(wave.folder),
+            )
 
     def _first_wave_is_done(self) -> bool:
         """Whether results tell the schema; never from a part, which depends on the speed."""
@@ -232,18 +247,6 @@ class ScoringRun:
             self._account.add(wave.finished[key] for key in sorted(wave.finished))
             wave.release()
         self._in_flight.clear()
-
-
-def _check_arrived(wave: Wave) -> None:
-    """Workers of another machine may have staged into a folder of their own."""
-    if wave.finished and not staging.wave_files(wave.folder):
-        raise StorageError(
-            f"the executors have scored wave {wave.number}, but nothing of it stands in "
-            f"{wave.folder}: the job folder must be a folder that driver and executors share, at "
-            "the same path",
-            condition="JOB_FOLDER_NOT_SHARED",
-            path=str(wave.folder),
-        )
 
 
 def _check_init(outcomes: Sequence[MiniBatchOutcome]) -> None:

@@ -8,16 +8,18 @@ can go on with it from anywhere.
 from __future__ import annotations
 
 import os
+import stat
 import threading
 import uuid
 from contextlib import suppress
 from pathlib import Path
 
 from sparkscore.driver.job_folder import JobFolder
-from sparkscore.executor.log_file import MAX_LOG_BYTES
+from sparkscore.executor.log_file import MAX_LOG_BYTES, open_plain
 from sparkscore.executor.log_place import SPOOL
 
 _LOOK_SECONDS = 1.0
+_END_SECONDS = 10.0
 _CHUNK_BYTES = 1024 * 1024
 _NOTE_PLACE_BYTES = 4096
 _MARKER_PREFIX = ".job-"
@@ -48,8 +50,9 @@ class WorkerLogs:
         if not self._thread.is_alive():
             return
         self._stopped.set()
-        self._thread.join()
-        self.copy()
+        self._thread.join(_END_SECONDS)
+        if not self._thread.is_alive():
+            self.copy()
         for place in (self._logs, self._spool):
             with suppress(OSError):
                 (place / self.marker).rmdir()
@@ -70,8 +73,13 @@ class WorkerLogs:
             self.copy()
 
     def _copy(self, file: Path) -> None:
-        """Copy what has changed: what was added, or the end of a file that was cut."""
-        status = file.stat()
+        """Copy what has changed: what was added, or the end of a file that was cut.
+
+        Scripts can write there: nothing but plain files is read or written.
+        """
+        status = file.lstat()
+        if not stat.S_ISREG(status.st_mode):
+            return
         seen = (status.st_size, status.st_mtime_ns)
         copied, _ = self._copied.get(file, (0, 0))
         if self._copied.get(file) == seen:
@@ -79,7 +87,11 @@ class WorkerLogs:
         target = self._logs / file.relative_to(self._spool)
         target.parent.mkdir(parents=True, exist_ok=True)
         start = max(0, min(copied, status.st_size, MAX_LOG_BYTES) - _NOTE_PLACE_BYTES)
-        with open(file, "rb") as source, open(target, "r+b" if target.exists() else "xb") as copy:
+        mode = "r+b" if os.path.lexists(target) else "xb"
+        with (
+            open(file, "rb", opener=open_plain) as source,
+            open(target, mode, opener=open_plain) as copy,
+        ):
             source.seek(start)
             copy.seek(start)
             while chunk := source.read(_CHUNK_BYTES):

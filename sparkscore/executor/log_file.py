@@ -29,7 +29,7 @@ class CappedFile:
 
         What does not fit counts as cut. Raises OSError.
         """
-        with open(self.path, "ab") as log:
+        with open(self.path, "ab", opener=open_plain) as log:
             left = MAX_LOG_BYTES - log.tell()
             fits = _fitting(text, mark, left)
             if fits:
@@ -49,13 +49,19 @@ class CappedFile:
         return True
 
 
+def open_plain(path: str, flags: int) -> int:
+    """Opens for ``open``: a script may have put a link there, which leads elsewhere, or a FIFO,
+    which nobody reads. Both are an OSError."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
+
+
 def cut_back(path: str) -> None:
     """Cut a file that others append to; truncating works while their descriptors append."""
     with contextlib.suppress(OSError):
         size = os.path.getsize(path)
         if size <= MAX_LOG_BYTES + _NOTE_BYTES:
             return
-        with open(path, "r+b") as log:
+        with open(path, "r+b", opener=open_plain) as log:
             log.seek(MAX_LOG_BYTES)
             noted = _NOTE.match(log.read(_NOTE_BYTES))
             log.truncate(MAX_LOG_BYTES)
@@ -83,10 +89,10 @@ def _fitting(text: bytes, mark: bytes, left: int) -> int:
 
 def _write_note(path: str, cut_bytes: int) -> None:
     """At the end of the file, in place of a note that stands there."""
-    with open(path, "r+b") as log:
+    with open(path, "r+b", opener=open_plain) as log:
         end = log.seek(0, os.SEEK_END)
         log.seek(max(0, end - _NOTE_BYTES))
-        noted = _NOTE.match(log.read())
+        noted = _NOTE.match(log.read(_NOTE_BYTES))
         if noted:
             cut_bytes += int(noted[1])
         log.seek(end - _NOTE_BYTES if noted else end)

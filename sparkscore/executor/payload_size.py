@@ -12,12 +12,13 @@ from typing import Any
 
 import pyarrow as pa
 
-_HEADER, _BUFFERS, _COMPRESSION = 2, 2, 3
+_VERSION, _HEADER, _BUFFERS, _COMPRESSION = 0, 2, 2, 3
 """Fields of the tables Message and RecordBatch (format/Message.fbs of Arrow), by position."""
 
 _BUFFER = struct.Struct("<qq")
 _LENGTH = struct.Struct("<q")
 _NOT_COMPRESSED = -1
+_V5 = 4
 
 
 def unpacked_bytes(payload: Any) -> int:
@@ -36,6 +37,8 @@ def unpacked_bytes(payload: Any) -> int:
 
 def _batch_bytes(metadata: memoryview, body: Any) -> int:
     try:
+        if _find_version(metadata) != _V5:
+            raise ValueError("metadata of another version")
         batch = _follow(metadata, _field(metadata, _follow(metadata, 0), _HEADER))
         buffers = _follow(metadata, _field(metadata, batch, _BUFFERS))
         is_compressed = _find_field(metadata, batch, _COMPRESSION) is not None
@@ -60,6 +63,12 @@ def _buffer_bytes(body: Any, offset: int, length: int, *, is_compressed: bool) -
     if size < _NOT_COMPRESSED:
         raise ValueError(f"a buffer of {size} bytes")
     return length if size == _NOT_COMPRESSED else int(size)
+
+
+def _find_version(metadata: memoryview) -> int:
+    """Earlier ones have another way to say that buffers are compressed."""
+    place = _find_field(metadata, _follow(metadata, 0), _VERSION)
+    return 0 if place is None else int(struct.unpack_from("<h", metadata, place)[0])
 
 
 def _follow(metadata: memoryview, place: int) -> int:

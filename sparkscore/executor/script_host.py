@@ -191,6 +191,7 @@ class ScriptHost:
             self._guard.wait(SHUTDOWN_SECONDS + _GUARD_SECONDS)
         except subprocess.TimeoutExpired:
             self._kill_guard()
+            kill_children(but=self._others)
         for descriptor in (self._reply, self._status_pipe):
             os.close(descriptor)
         self._guard = self._host = None

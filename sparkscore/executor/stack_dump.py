@@ -12,6 +12,8 @@ import os
 import signal
 import time
 
+from sparkscore.executor.log_file import open_plain
+
 _SIGNAL = getattr(signal, "SIGRTMAX", None)
 _DESCRIPTOR = 200
 _WAIT_SECONDS = 0.05
@@ -65,7 +67,7 @@ def read_stack(file: str | None) -> str:
     """What was written, at most its last 64 KiB; empty if there is nothing."""
     if file is None:
         return ""
-    with contextlib.suppress(OSError), open(file, "rb") as stack:
+    with contextlib.suppress(OSError), open(file, "rb", opener=open_plain) as stack:
         stack.seek(max(0, os.fstat(stack.fileno()).st_size - _MAX_BYTES))
         return stack.read(_MAX_BYTES).decode("utf-8", "replace")
     return ""

@@ -19,13 +19,15 @@ def put_file(
     path: str,
     *,
     check: Callable[[], None] = lambda: None,
+    confirm: Callable[[], None] = lambda: None,
     **arguments: Any,
 ) -> None:
     """Copies ``local`` to ``path`` in a store; ``check`` is asked ten times a second.
 
     What it raises is raised within seconds. The clients of S3, Azure and GCS drop the upload then:
-    nothing of it appears. One that the store had taken whole has ended all the same, and nothing
-    is raised. Other clients cannot be interrupted: theirs may go on in the background.
+    nothing of it appears, and S3 is told to forget its parts unless ``confirm`` raises. One that
+    the store had taken whole has ended all the same, and nothing is raised. Other clients cannot
+    be interrupted: theirs may go on in the background.
     """
     upload: Future[Any]
     if getattr(filesystem, "async_impl", False):
@@ -37,12 +39,21 @@ def put_file(
             check()
     except BaseException as error:
         upload.cancel()
-        looked = in_background(lambda: _settle(filesystem, local, path, upload))
+        looked = in_background(lambda: _settle(filesystem, local, path, upload, confirm))
         wait([looked], timeout=_END_SECONDS)
         if isinstance(error, Exception) and looked.done() and looked.result():
             return
         raise
     upload.result()
+
+
+def raises(confirm: Callable[[], None]) -> bool:
+    """Whether it does."""
+    try:
+        confirm()
+    except Exception:
+        return True
+    return False
 
 
 def in_background(work: Callable[[], Any]) -> Future[Any]:
@@ -98,7 +109,9 @@ def _start_on_loop(filesystem: Any, local: str, path: str, arguments: dict[str, 
     return upload
 
 
-def _settle(filesystem: Any, local: str, path: str, upload: Future[Any]) -> bool:
+def _settle(
+    filesystem: Any, local: str, path: str, upload: Future[Any], confirm: Callable[[], None]
+) -> bool:
     """Once the upload has ended: whether the store has the whole file; frees what it has of it.
 
     Asks the store only about an upload that was dropped: another end tells itself.
@@ -112,7 +125,8 @@ def _settle(filesystem: Any, local: str, path: str, upload: Future[Any]) -> bool
         filesystem.invalidate_cache()
         return bool(filesystem.info(path)["size"] == os.path.getsize(local))
     except FileNotFoundError:
-        _free_parts(filesystem, path)
+        if not raises(confirm):
+            _free_parts(filesystem, path)
     except Exception:
         return False
     return False

@@ -17,13 +17,14 @@ from sparkscore.errors import (
 )
 from sparkscore.storage.redaction import describe_error
 from sparkscore.storage.stores import is_web, open_store
-from sparkscore.storage.uploads import in_background, put_file
+from sparkscore.storage.uploads import in_background, put_file, raises
 from sparkscore.storage.uri import join_uri
 
 _DENIED = ("AuthorizationFailure", "AuthorizationPermissionMismatch", "AuthenticationFailed")
 _DENIED_CODES = (401, 403)
 _UPLOADS_AT_ONCE = 8
 _TAKE_BACK_SECONDS = 5.0
+_LOOK_SECONDS = 0.1
 
 
 def check_writable_store(uri: str, options: Mapping[str, str], *, name: str = "") -> None:
@@ -42,16 +43,22 @@ def check_writable_store(uri: str, options: Mapping[str, str], *, name: str = ""
 
 
 def put_new_file(
-    local: str, uri: str, options: Mapping[str, str], *, check: Callable[[], None] = lambda: None
+    local: str,
+    uri: str,
+    options: Mapping[str, str],
+    *,
+    check: Callable[[], None] = lambda: None,
+    confirm: Callable[[], None] = lambda: None,
 ) -> None:
     """Uploads one file to ``uri``, where nothing may be yet; it appears whole or not at all.
 
-    What ``check`` raises ends the upload within seconds. Raises AlreadyExistsError
-    (OUTPUT_EXISTS), OutputNotWritableError or StorageError.
+    What ``check`` raises ends the upload within seconds; what has arrived is removed unless
+    ``confirm`` raises, because somebody else may be uploading there by now. Raises
+    AlreadyExistsError (OUTPUT_EXISTS), OutputNotWritableError or StorageError.
     """
     filesystem, path = _open_for_writing(uri, options)
     with _writing(uri):
-        _put_new(filesystem, local, path, check=check)
+        _put_new(filesystem, local, path, check=check, confirm=confirm)
 
 
 def upload_new_folder(
@@ -62,10 +69,12 @@ def upload_new_folder(
     names: Sequence[str],
     last: Sequence[str] = (),
     check: Callable[[], None] = lambda: None,
+    confirm: Callable[[], None] = lambda: None,
 ) -> None:
     """Uploads files below ``local`` to the folder ``uri``, which must be empty: ``names`` in any
-    order, then ``last`` one by one. Removes what it uploaded if that fails, as far as it can in
-    some seconds once ``check`` raises.
+    order, then ``last`` one by one. Removes what it uploaded if ``names`` fail, as far as it can in
+    some seconds once ``check`` raises, and unless ``confirm`` raises. After that nothing is
+    removed: one of ``last``, which may name the others, can arrive though it seems to fail.
 
     Raises what ``put_new_file`` raises.
     """
@@ -78,16 +87,25 @@ def upload_new_folder(
     def upload(name: str) -> None:
         path = f"{folder.rstrip('/')}/{name}"
         with _writing(join_uri(uri, name)):
-            _put_new(filesystem, os.path.join(local, name), path, looks=False, check=check)
+            _put_new(
+                filesystem,
+                os.path.join(local, name),
+                path,
+                looks=False,
+                check=check,
+                confirm=confirm,
+            )
         done.append(path)
 
     try:
         _upload_all(names, upload)
-        for name in last:
-            upload(name)
+        check()
     except BaseException:
-        _take_back(filesystem, done, check)
+        if not raises(confirm):
+            _take_back(filesystem, done, check)
         raise
+    for name in last:
+        upload(name)
 
 
 def _take_back(filesystem: Any, paths: Sequence[str], check: Callable[[], None]) -> None:
@@ -100,12 +118,10 @@ def _take_back(filesystem: Any, paths: Sequence[str], check: Callable[[], None])
                 filesystem.rm_file(path)
 
     removed = [in_background(remove) for _ in range(_UPLOADS_AT_ONCE)]
-    try:
-        check()
-    except Exception:
-        wait(removed, timeout=_TAKE_BACK_SECONDS)
-    else:
-        wait(removed)
+    while not raises(check):
+        if not wait(removed, timeout=_LOOK_SECONDS).not_done:
+            return
+    wait(removed, timeout=_TAKE_BACK_SECONDS)
 
 
 def _upload_all(names: Sequence[str], upload: Callable[[str], None]) -> None:
@@ -181,13 +197,14 @@ def _put_new(
     *,
     looks: bool = True,
     check: Callable[[], None] = lambda: None,
+    confirm: Callable[[], None] = lambda: None,
 ) -> None:
     """One put that refuses to overwrite where the store can, else right after a look."""
     if looks and filesystem.exists(path):
         raise FileExistsError(path)
     if getattr(filesystem, "local_file", False):
         filesystem.makedirs(filesystem._parent(path), exist_ok=True)
-    put_file(filesystem, local, path, check=check, **_exclusively(filesystem))
+    put_file(filesystem, local, path, check=check, confirm=confirm, **_exclusively(filesystem))
 
 
 def _exclusively(filesystem: Any) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.cli.conftest import START, Answer, Run, RunCli
@@ -65,6 +66,15 @@ def finish(process: subprocess.Popen[str]) -> Answer:
     return Answer(process.returncode, out, err)
 
 
+def wait_until_it_watches(process: subprocess.Popen[str]) -> None:
+    """It sleeps from look to look; while it starts it runs, or waits for a processor."""
+    deadline, asleep = time.monotonic() + 60, 0
+    while asleep < 20:
+        assert time.monotonic() < deadline
+        asleep = asleep + 1 if psutil.Process(process.pid).status() == "sleeping" else 0
+        time.sleep(0.02)
+
+
 def test_stream__ctrl_c_leaves_the_job_running(
     run: Run, endpoint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,7 +88,7 @@ def test_stream__ctrl_c_leaves_the_job_running(
     while run(f"job show -n {name} --query status -o tsv") != "Running":
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    time.sleep(1)
+    wait_until_it_watches(process)
     process.send_signal(signal.SIGINT)
     answer = finish(process)
     assert (answer.exit_code, answer.out) == (130, "")

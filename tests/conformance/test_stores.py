@@ -264,7 +264,7 @@ def test_upload__all_or_nothing(writable: StoreServer, tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"1")
     uri = f"{writable.uri}/out"
     with pytest.raises(SparkscoreError):
-        upload(tmp_path, uri, writable, ["x/1", "x/2"], last=["gone"])
+        upload(tmp_path, uri, writable, ["x/1", "x/2", "gone"], last=["log"])
     assert list_all(writable) == set()
     upload(tmp_path, uri, writable, ["x/1", "x/2"], last=["log"])
     assert list_all(writable) == {"out/x/1", "out/x/2", "out/log"}

@@ -12,6 +12,7 @@ from sparkscore.control.assets.catalog import Archived
 from sparkscore.control.assets.entities import Compute
 from sparkscore.control.listing_table import Table
 from sparkscore.errors import InvalidFieldError, StateError, UnknownTargetError
+from sparkscore.listing.location import find_local_path
 from sparkscore.spec import ComputeSpec, load_document, parse_compute
 from sparkscore.state.names import not_found
 from sparkscore.state.records import ComputeRecord
@@ -61,6 +62,18 @@ class ComputeTarget:
                 instance_count=count,
                 min_instances=self.min_instances,
                 max_instances=highest,
+            )
+
+    def check_sees(self, uri: str, *, job: str) -> None:
+        """Raise InvalidFieldError (LOCAL_DATA_NOT_REACHABLE) if its workers cannot see the inputs
+        at ``uri``, which ``job`` was planned with."""
+        path = find_local_path(uri)
+        if path is not None and not self.shared_paths:
+            raise InvalidFieldError(
+                f"compute {self.name} does not see {path}, where job {job} had its inputs: choose "
+                "one that does with --compute",
+                condition="LOCAL_DATA_NOT_REACHABLE",
+                path=path,
             )
 
     def to_dict(self) -> dict[str, Any]:

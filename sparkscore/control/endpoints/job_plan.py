@@ -213,7 +213,7 @@ def _find_source(
         from sparkscore.control.endpoints.retry import find_retried
 
         retried = find_retried(workspace, request.retry_of)
-        retried.check_compute(compute)
+        compute.check_sees(retried.root, job=retried.name)
         return _Source(retried.to_message(), retried.to_record(), retried)
     source = _resolve_input(workspace, request, compute=compute)
     described = {"type": source.type, "path": source.asset, "uri": source.uri}

@@ -14,14 +14,12 @@ from sparkscore.control.jobs.failed_inputs import (
 from sparkscore.control.jobs.job import Job, refuse_pruned, require_ended
 from sparkscore.control.resume import read_job_launch
 from sparkscore.errors import InvalidFieldError, MessageError, StateError
-from sparkscore.listing.location import find_local_path
 from sparkscore.messages.input_list import INPUT_LIST_FILE
 from sparkscore.messages.launch import InputMessage, OutputMessage
 from sparkscore.messages.status import SummaryMessage
 from sparkscore.plan.scoring_plan import read_plan_header
 
 if TYPE_CHECKING:
-    from sparkscore.control.assets.computes import ComputeTarget
     from sparkscore.control.workspace import Workspace
 
 
@@ -54,17 +52,6 @@ class RetriedInputs:
             "unnamed_left_out": self.unnamed_count,
             "unprocessed_left_out": self.unprocessed_count,
         }
-
-    def check_compute(self, compute: ComputeTarget) -> None:
-        """Raise InvalidFieldError (LOCAL_DATA_NOT_REACHABLE) if it cannot see the inputs."""
-        path = find_local_path(self.root)
-        if path is not None and not compute.shared_paths:
-            raise InvalidFieldError(
-                f"compute {compute.name} does not see {path}, where job {self.name} had its "
-                "inputs: choose one that does with --compute",
-                condition="LOCAL_DATA_NOT_REACHABLE",
-                path=path,
-            )
 
     def check_output(self, output: OutputMessage) -> None:
         """Raise InvalidFieldError (RETRY_OVERWRITES) if the earlier results would be replaced."""

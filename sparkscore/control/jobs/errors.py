@@ -111,7 +111,7 @@ def _count_live(status: StatusMessage) -> dict[str, int]:
 
 def _find_groups(folder: Path, reasons: Iterable[Mapping[str, Any]]) -> tuple[FailureGroup, ...]:
     try:
-        groups = group_failures(iter_failed_inputs(folder))
+        groups = group_failures(iter_failed_inputs(folder, decoding="replace"))
     except NotFoundError:
         return tuple(group_failures(reasons))
     return tuple(_with_tracebacks(groups, folder / LEDGER)) if groups else ()

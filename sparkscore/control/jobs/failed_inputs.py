@@ -18,15 +18,17 @@ _LONGEST_FIELD = 2**31 - 1
 """A short result of a large mini-batch names all its inputs in one field."""
 
 
-def iter_failed_inputs(folder: Path) -> Iterator[dict[str, str]]:
+def iter_failed_inputs(folder: Path, *, decoding: str = "strict") -> Iterator[dict[str, str]]:
     """A dictionary for each line: path, mini_batch_id, condition, message, count and the rest.
+
+    ``decoding`` says what becomes of bytes that are no UTF-8, as ``errors`` of ``open`` does.
 
     Raises NotFoundError (FAILED_INPUTS_NOT_FOUND) or MessageError.
     """
     file = folder / FAILED_INPUTS_FILE
     csv.field_size_limit(_LONGEST_FIELD)
     try:
-        with open(file, encoding="utf-8", newline="") as lines:
+        with open(file, encoding="utf-8", errors=decoding, newline="") as lines:
             for line in csv.DictReader(lines):
                 if None not in line and None not in line.values():
                     yield line

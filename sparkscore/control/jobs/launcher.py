@@ -15,7 +15,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
@@ -101,8 +101,9 @@ def _complaining() -> Iterator[None]:
 
 
 def say(text: str) -> None:
-    """A line of launcher.log."""
-    print(f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S}Z {text}", flush=True)
+    """A line of launcher.log, where there is space for it."""
+    with suppress(OSError):
+        print(f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S}Z {text}", flush=True)
 
 
 def patiently(action: Callable[[], Result]) -> Result:
@@ -142,7 +143,7 @@ class Launcher:
         except SparkscoreError as error:
             end = partial(end_with_error, error=error)
         except Exception as error:  # noqa: BLE001 - whatever ends a launcher, its job's record says so
-            traceback.print_exc()
+            say(traceback.format_exc())
             end = partial(end_with_error, error=_internal_error(self._name, error))
         if end is not None:
             shutil.rmtree(Path(record.folder) / SCRATCH_NAME, ignore_errors=True)

@@ -30,6 +30,10 @@ def iter_log_lines(
     """
     refuse_pruned(job)
     _check_mini_batch(job, mini_batch)
+    while follow and not job.is_ended and not Path(job.record.folder).is_dir():
+        # Its folder is on another machine, and a copy has logs only once the job has ended.
+        time.sleep(FOLLOW_SECONDS)
+        job = jobs.get(job.name)
     with reading_job_folder(job, is_wanted=lambda path: path.startswith("logs/")) as folder:
         reader = _LogReader(folder, mini_batch)
         while follow and not job.is_ended:

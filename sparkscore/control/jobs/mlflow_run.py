@@ -5,6 +5,7 @@ mlflow is imported only when a run is written, which ``tracking`` does in a proc
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import json
 import re
@@ -39,6 +40,9 @@ _MOST_ARTIFACT_BYTES = 50 * 2**20
 _LONGEST_VALUE = 5000
 _LONGEST_NAME = 250
 _BATCH = 100
+_SECRET = re.compile(
+    r"secret|passw|token|credential|signature|account\.?key|access\.?key|\.sas\b", re.IGNORECASE
+)
 _MODEL_REFERENCE = re.compile(r"(?:azureml:|models:/)(?P<name>[^:/]+)[:/](?P<version>.+)")
 
 
@@ -55,9 +59,12 @@ class MlflowRun:
 
 
 def write_sample(folder: Path, status: StatusMessage) -> None:
-    """Add the counts of one moment to the job folder."""
+    """Add the counts of one moment to the job folder; nothing comes of it where that is full."""
     values = {name: getattr(status, name) for name in _SAMPLED}
-    with (folder / SAMPLES_FILE).open("a", encoding="utf-8") as samples:
+    with (
+        contextlib.suppress(OSError),
+        (folder / SAMPLES_FILE).open("a", encoding="utf-8") as samples,
+    ):
         samples.write(json.dumps({"at": status.heartbeat_at, **values}) + "\n")
 
 
@@ -191,7 +198,7 @@ def _get_output(record: JobRecord) -> str:
 def _iter_parameters(record: JobRecord, folder: Path) -> Iterator[tuple[str, str]]:
     """Settings, versions, and the digests of the plan and of what was asked for, by dotted name.
 
-    Of environment variables only the names: their values may be secrets.
+    Of environment variables, and of Spark settings that sound like secrets, only the names.
     """
     yield "request_digest", record.request_digest
     digest = _find_plan_digest(folder)
@@ -205,9 +212,15 @@ def _iter_parameters(record: JobRecord, folder: Path) -> Iterator[tuple[str, str
         "versions": (record.summary or {}).get("versions", {}),
     }
     for path, value in _flatten(content):
-        is_hidden = "environment_variables" in path[:-1]
-        text = "(not recorded)" if is_hidden else _cut(str(value))
+        text = "(not recorded)" if _is_secret(path) else _cut(str(value))
         yield _clean_name(".".join(path)), text
+
+
+def _is_secret(path: Sequence[str]) -> bool:
+    above = path[:-1]
+    return "environment_variables" in above or (
+        "spark_conf" in above and _SECRET.search(path[-1]) is not None
+    )
 
 
 def _flatten(content: dict[str, Any], *above: str) -> Iterator[tuple[Sequence[str], Any]]:

@@ -28,7 +28,6 @@ from sparkscore.control.resume import (
     write_resume,
 )
 from sparkscore.errors import (
-    InvalidFieldError,
     NotFoundError,
     SparkscoreError,
     StateError,
@@ -68,7 +67,7 @@ def resume_record(
         if completed is not None:
             return change_job(workspace.store, name, partial(_complete, summary=completed))
         launch = read_job_launch(Path(record.folder))
-        target = _find_compute(workspace, launch, overrides=overrides, compute=compute)
+        target = _find_compute(workspace, record, launch, overrides=overrides, compute=compute)
         job = prepare_resume(
             Path(record.folder),
             launch,
@@ -129,21 +128,21 @@ def _wait_for_processes(record: JobRecord) -> None:
 
 
 def _find_compute(
-    workspace: Workspace, launch: LaunchMessage, *, overrides: Sequence[str], compute: str | None
+    workspace: Workspace,
+    record: JobRecord,
+    launch: LaunchMessage,
+    *,
+    overrides: Sequence[str],
+    compute: str | None,
 ) -> ComputeTarget | None:
     """The compute that was asked for; None for the one that the job had."""
+    count = load_deployment(launch.settings, overrides=overrides).spec.given_instance_count
     if compute is None:
+        if count != launch.instance_count:
+            workspace.computes.resolve(record.compute.get("name"), instance_count=count)
         return None
-    loaded = load_deployment(launch.settings, overrides=overrides)
-    target = workspace.computes.resolve(compute, instance_count=loaded.spec.given_instance_count)
-    path = find_local_path(launch.input.uri)
-    if path is not None and not target.shared_paths:
-        raise InvalidFieldError(
-            f"compute {target.name} does not see {path}, which the job was planned with: resume it "
-            "on a compute that does",
-            condition="LOCAL_DATA_NOT_REACHABLE",
-            path=path,
-        )
+    target = workspace.computes.resolve(compute, instance_count=count)
+    target.check_sees(launch.input.uri, job=launch.job_name)
     return target
 
 

@@ -86,6 +86,9 @@ def write_runs(workspace: Workspace) -> bool:
             for record in ready:
                 tried.add((record.name, record.ended_at))
                 is_whole = _write_noted(workspace, record, folder / record.name) and is_whole
+                if not is_whole and _is_kept_untried(folder / record.name):
+                    # The server is away: it would be asked in vain for each of the others.
+                    return False
     return is_whole
 
 
@@ -178,6 +181,10 @@ def _count_attempts(note: Path) -> int:
         return note.stat().st_size
     except OSError:
         return 0
+
+
+def _is_kept_untried(note: Path) -> bool:
+    return note.exists() and not _count_attempts(note)
 
 
 def _forget_attempts(note: Path) -> None:

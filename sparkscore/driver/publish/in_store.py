@@ -171,7 +171,7 @@ def _upload(local: Path, placed: PublishedOutput, output: OutputMessage, gate: P
         size_bytes, crc32 = _wait(lambda: _measure(fsspec.filesystem("file"), str(local)), gate)
         announced = describe(placed, kind="upload", crc32=crc32)
         gate.announce(replace(announced, size_bytes=size_bytes))
-        put_new_file(str(local), uri, output.options, check=gate.check)
+        put_new_file(str(local), uri, output.options, check=gate.check, confirm=gate.confirm)
         return
     names = sorted(
         path.relative_to(local).as_posix()
@@ -181,7 +181,15 @@ def _upload(local: Path, placed: PublishedOutput, output: OutputMessage, gate: P
     last = [name for name in names if output.format == "delta" and _is_commit(name)]
     first = [name for name in names if name not in set(last)]
     gate.announce(describe(placed, kind="upload", names=tuple(names)))
-    upload_new_folder(str(local), uri, output.options, names=first, last=last, check=gate.check)
+    upload_new_folder(
+        str(local),
+        uri,
+        output.options,
+        names=first,
+        last=last,
+        check=gate.check,
+        confirm=gate.confirm,
+    )
 
 
 def _is_commit(name: str) -> bool:
