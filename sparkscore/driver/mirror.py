@@ -127,14 +127,19 @@ class JobMirror:
                 pause = _REST_SECONDS  # tried again then, and reported at the end if it lasts
 
     def _copy_new(self) -> None:
-        for name in self._names_at_the_start():
+        for name in self._new_names():
+            if self._stopped.is_set():
+                return
             self._copy(name)
+
+    def _new_names(self) -> Iterator[str]:
+        """What a running job's copy needs; a wave's commit mark comes after its files."""
+        yield from self._names_at_the_start()
         for wave in sorted(self._folder.staging.glob(f"wave-*/{COMMIT_NAME}")):
-            for file in sorted(wave.parent.glob("part-*.parquet")):
-                self._copy(self._name(file))
-            self._copy(self._name(wave))
+            yield from map(self._name, sorted(wave.parent.glob("part-*.parquet")))
+            yield self._name(wave)
         if self._is_status_due():
-            self._copy("status.json")
+            yield "status.json"
 
     def _names_at_the_start(self) -> Iterator[str]:
         for file in sorted(self._folder.path.iterdir()):
@@ -151,6 +156,8 @@ class JobMirror:
         return is_due
 
     def _copy_rest(self, drops_staging: bool) -> None:
+        if self._thread.is_alive():  # a staged file must not land after the removal
+            self._thread.join()
         left_out = (*_LEFT_OUT, "staging") if drops_staging else _LEFT_OUT
         names = [
             name

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import fsspec
 import pytest
@@ -28,7 +28,10 @@ class FlakyFileSystem(MemoryFileSystem):  # type: ignore[misc]
     failures_left = 0
     seconds = 0.0
 
+    begun: ClassVar[list[str]] = []
+
     def put_file(self, lpath: str, rpath: str, **arguments: Any) -> None:
+        self.begun.append(rpath)
         time.sleep(type(self).seconds)
         if type(self).failures_left > 0:
             type(self).failures_left -= 1
@@ -126,6 +129,23 @@ def test_mirror__staging_goes_where_it_went_locally(folder: JobFolder, store: An
     wait_for(store, "staging/wave-00000.1/_committed.json")
     assert mirror.finish(drops_staging=True) == ()
     assert not any(name.startswith("staging") for name in names_in(store))
+
+
+def test_mirror__staged_file_does_not_land_after_the_removal(folder: JobFolder, store: Any) -> None:
+    write(folder, "staging/wave-00000.1/part-1.parquet")
+    write(folder, "staging/wave-00000.1/_committed.json")
+    mirror = JobMirror(folder, MirrorMessage(uri="flaky://jobs/one"))
+    FlakyFileSystem.begun.clear()
+    FlakyFileSystem.seconds = 0.2
+    mirror.start()
+    deadline = time.monotonic() + 20
+    while not any("staging" in name for name in FlakyFileSystem.begun):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    FlakyFileSystem.seconds = 0.0
+    assert mirror.finish(drops_staging=True) == ()
+    time.sleep(0.5)
+    assert not any("staging" in name for name in names_in(store))
 
 
 def test_mirror__failures_are_tried_again(folder: JobFolder, store: Any) -> None:
