@@ -89,7 +89,7 @@ NOT_REACHED = {
     "models": dict.fromkeys(
         ("find_version", "get_local_path", "get_registered_path", "pin", "register_inline"), INSIDE
     ),
-    "environments": {"register_inline": INSIDE},
+    "environments": {"check_inline": INSIDE, "register_inline": INSIDE},
     "data": {"register_generated": INSIDE},
     "code": {"register": INSIDE},
     "tokens": {"find": "how a token is checked"},
