@@ -22,7 +22,7 @@ demo: setup java  ## set everything up; endpoints, deployments and jobs on real 
 	@$(IN_ENV) conf/examples/run-demo
 
 .PHONY: test
-test: setup java postgres azurite compiler  ## set everything up and run the whole suite, the fast tests first
+test: setup java postgres azurite compiler chromium  ## set everything up and run the whole suite, the fast tests first
 	@$(PYTEST) -n $(WORKERS) --dist worksteal -m "$(FAST)" $(PYTEST_ARGS)
 	@$(PYTEST) -n $(WORKERS) --dist loadfile -m "not ($(FAST)) and not chaos" $(PYTEST_ARGS)
 	@$(PYTEST) -m chaos $(PYTEST_ARGS) tests/chaos
@@ -88,6 +88,10 @@ azurite: setup  ## install the Azure store that tests start (as root on Debian: 
 .PHONY: compiler
 compiler:  ## find the C compiler that builds a clock for tests (as root on Debian: install it)
 	@scripts/compiler > /dev/null
+
+.PHONY: chromium
+chromium:  ## find the browser that tests use Studio in (as root on Debian: install it)
+	@scripts/chromium > /dev/null
 
 .PHONY: clean
 clean:  ## remove the environment, caches and everything else that was made here

@@ -45,6 +45,7 @@ from typing import Any
 HTTP_STATUSES: dict[str, int] = {
     "BODY_TOO_LARGE": 413,
     "FORBIDDEN": 403,
+    "FORGED_REQUEST": 403,
     "HOST_NOT_ALLOWED": 403,
     "LOCAL_PATH_NOT_ALLOWED": 403,
     "ISSUER_UNREACHABLE": 503,

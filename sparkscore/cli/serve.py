@@ -35,7 +35,9 @@ def serve(
     """Serve the workspace over HTTP until stopped."""
     try:
         import fastapi as fastapi
+        import jinja2 as jinja2
         import jwt as jwt
+        import python_multipart as python_multipart
         import uvicorn as uvicorn
     except ImportError as error:
         raise MissingDependencyError(
@@ -45,6 +47,7 @@ def serve(
         ) from error
     from sparkscore.rest.config import ServerConfig
     from sparkscore.rest.serving import serve as run
+    from sparkscore.studio.app import add_studio
 
     workspace = session.workspace
     config = ServerConfig(
@@ -62,4 +65,4 @@ def serve(
     def show(url: str) -> None:
         typer.echo(f"sparkscore serves workspace {workspace.name} on {url}")
 
-    run(workspace, config, on_url=show)
+    run(workspace, config, on_url=show, extend=add_studio)

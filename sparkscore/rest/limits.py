@@ -17,8 +17,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sparkscore.errors import RequestError
 from sparkscore.rest.errors import render_failure
 
-UPLOAD_PATH = "/api/v1/uploads"
-"""Below it bodies may be as big as ``max_upload_bytes``."""
+UPLOAD_PATHS = ("/api/v1/uploads", "/studio/uploads")
+"""Below these bodies may be as big as ``max_upload_bytes``."""
 
 FAILED_LOGIN_COST = 50
 _MAX_CLIENTS = 10_000
@@ -81,7 +81,7 @@ class LimitMiddleware:
         await self._app(scope, _counting(receive, limit), watch)
 
     def _get_limit(self, scope: Scope) -> int:
-        is_upload = scope["path"].startswith(UPLOAD_PATH)
+        is_upload = scope["path"].startswith(UPLOAD_PATHS)
         return self._max_upload_bytes if is_upload else self._max_body_bytes
 
 

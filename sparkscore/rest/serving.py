@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from types import FrameType
 
 import uvicorn
+from fastapi import FastAPI
 
+from sparkscore.control.webhooks.telling import tell_ends
 from sparkscore.control.workspace import Workspace
 from sparkscore.control.workspace_config import DEFAULT_SERVER_URL
 from sparkscore.errors import InvalidFieldError, UsageError
@@ -26,10 +28,16 @@ GRACE_SECONDS = 10
 _HEADER_BYTES = 64 * 1024
 
 
-def serve(workspace: Workspace, config: ServerConfig, *, on_url: Callable[[str], None]) -> None:
+def serve(
+    workspace: Workspace,
+    config: ServerConfig,
+    *,
+    on_url: Callable[[str], None],
+    extend: Callable[[FastAPI], None] = lambda app: None,
+) -> None:
     """Serve the workspace until SIGTERM or SIGINT; jobs go on without the server.
 
-    ``on_url`` gets the server's URL once it listens. Raises UsageError (INSECURE_ADDRESS,
+    ``extend`` adds to the application what is not REST. ``on_url`` gets the server's URL once it listens. Raises UsageError (INSECURE_ADDRESS,
     ADDRESS_NOT_AVAILABLE), InvalidFieldError (INVALID_CERTIFICATE) and what ``create_app`` does.
     """
     config.check()
@@ -38,7 +46,10 @@ def serve(workspace: Workspace, config: ServerConfig, *, on_url: Callable[[str],
         url = _render_url(config, listener)
         if workspace.config.server_url == DEFAULT_SERVER_URL:
             workspace.config = dataclasses.replace(workspace.config, server_url=url)
-        server = _Server(_configure(workspace, config), on_started=lambda: on_url(url))
+        app = create_app(workspace, config)
+        extend(app)
+        server = _Server(_configure(app, config), on_started=lambda: on_url(url))
+        tell_ends(workspace)
         with _signals_are_the_servers():
             server.run(sockets=[listener])
     workspace.close()
@@ -54,11 +65,11 @@ class _Server(uvicorn.Server):
         self._on_started()
 
 
-def _configure(workspace: Workspace, config: ServerConfig) -> uvicorn.Config:
+def _configure(app: FastAPI, config: ServerConfig) -> uvicorn.Config:
     proxy = config.settings.trusted_proxy
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
     return uvicorn.Config(
-        create_app(workspace, config),
+        app,
         log_config=None,
         access_log=False,
         server_header=False,

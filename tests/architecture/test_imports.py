@@ -37,7 +37,8 @@ OURS: dict[str, set[str]] = {
         *("targets", "state", "storage", "plan", "listing", "spec", "messages", "errors"),
     },
     "rest": {"control", "spec", "errors"},
-    "cli": {"rest", "control", "spec", "errors"},
+    "studio": {"rest", "control", "spec", "errors"},
+    "cli": {"studio", "rest", "control", "spec", "errors"},
 }
 """Package -> our packages that it may import, anywhere in its code."""
 
@@ -71,14 +72,17 @@ THEIRS: dict[str, Libraries] = {
         inside_functions=frozenset({"fsspec", "mlflow", "pandas", "pyarrow", "tomli", "yaml"})
     ),
     "rest": Libraries(frozenset({"fastapi", "jwt", "starlette", "uvicorn"})),
+    "studio": Libraries(frozenset({"fastapi", "jinja2", "starlette"})),
     "cli": Libraries(
         frozenset({"rich", "typer"}),
-        frozenset({"fastapi", "jmespath", "jwt", "uvicorn", "yaml"}),
+        frozenset(
+            {"fastapi", "jinja2", "jmespath", "jwt", "python_multipart", "uvicorn", "yaml"}
+        ),
     ),
 }
 """Package -> the libraries that it owns. pyspark and delta belong to the driver, pydantic and yaml
 to spec (cli writes YAML too), sqlalchemy and alembic to state, FastAPI and its like to rest (cli
-looks whether they are there), typer, rich and jmespath to cli; a library that stands nowhere here
+and studio (cli looks whether they are there), jinja2 to studio, typer, rich and jmespath to cli; a library that stands nowhere here
 is imported nowhere."""
 
 

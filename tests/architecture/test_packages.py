@@ -22,6 +22,7 @@ PROCESSES = {
     "state": "control plane",
     "control": "control plane",
     "rest": "control plane",
+    "studio": "control plane",
     "cli": "control plane",
 }
 EMPTY_NAMES = {"util", "utils", "common", "helper", "helpers", "manager", "misc"}

@@ -102,6 +102,14 @@ class Tokens:
         with self._workspace.store.writing() as writer:
             writer.delete_token(name)
 
+    def holds(self, name: str, *, since: float) -> bool:
+        """Whether the token that had this name at ``since`` (seconds since the epoch) holds."""
+        with self._workspace.store.reading() as reader:
+            record = reader.find_token(name)
+        if record is None or record.created_at > since:
+            return False
+        return not _read(record).is_expired(at=time.time())
+
     def find(self, text: str) -> Token | None:
         """The token that a caller showed, if it is one and still holds."""
         match = _TOKEN.fullmatch(text)

@@ -64,7 +64,7 @@ class Job:
     @property
     def studio_endpoint(self) -> str:
         """The address of the job's page."""
-        return f"{self.workspace.config.server_url}/jobs/{self.name}"
+        return f"{self.workspace.config.server_url}/studio/jobs/{self.name}"
 
     @property
     def summary(self) -> SummaryMessage | None:
