@@ -48,7 +48,7 @@ def canceling_jobs(spark: SparkSession, group: str, check: Callable[[], None]) -
         ended.set()
         with suppress(Exception):
             context.cancelJobGroup(group)
-            _wait_for_tasks(context, group)
+            wait_for_tasks(context, group)
         if raised:
             raise raised[0] from error
         raise
@@ -59,9 +59,10 @@ def canceling_jobs(spark: SparkSession, group: str, check: Callable[[], None]) -
                 context.setLocalProperty(key, value)  # type: ignore[arg-type]
 
 
-def _wait_for_tasks(context: Any, group: str) -> None:
+def wait_for_tasks(context: Any, group: str, timeout_seconds: float = _TASKS_SECONDS) -> None:
+    """Wait until no task of a canceled group runs: Spark's jobs are over before their tasks are."""
     tracker = context.statusTracker()
-    deadline = time.monotonic() + _TASKS_SECONDS
+    deadline = time.monotonic() + timeout_seconds
     while time.monotonic() < deadline:
         jobs = [tracker.getJobInfo(job) for job in tracker.getJobIdsForGroup(group)]
         stages = [tracker.getStageInfo(stage) for job in jobs if job for stage in job.stageIds]

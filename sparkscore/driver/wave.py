@@ -15,6 +15,7 @@ from pyspark import InheritableThread
 from pyspark.sql import SparkSession
 
 from sparkscore.driver.counts import Counts
+from sparkscore.driver.spark_jobs import wait_for_tasks
 from sparkscore.driver.staging import STAGED_DDL, STAGED_WRITER_OPTIONS
 from sparkscore.executor.task import FinishedParam, TaskContext, score_partition
 from sparkscore.messages import codec
@@ -87,8 +88,10 @@ class Wave:
             self._spark.sparkContext.cancelJobGroup(self._group)
 
     def join(self, timeout_seconds: float) -> None:
-        """Wait for the end."""
-        self._over.wait(timeout_seconds)
+        """Wait for the end of a canceled wave and its tasks, which may still write files."""
+        if self._over.wait(timeout_seconds):
+            with contextlib.suppress(Exception):
+                wait_for_tasks(self._spark.sparkContext, self._group)
 
     def release(self) -> None:
         """Free what Spark keeps for the wave; PySpark never forgets an accumulator."""
