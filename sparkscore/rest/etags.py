@@ -12,7 +12,7 @@ IF_MATCH_TEXT = "Change only what still has this ETag; * for anything that is th
 IF_NONE_MATCH_TEXT = "* to make only what is not there yet."
 
 
-def read_precondition(
+async def read_precondition(
     if_match: Annotated[str | None, Header(description=IF_MATCH_TEXT)] = None,
     if_none_match: Annotated[str | None, Header(description=IF_NONE_MATCH_TEXT)] = None,
 ) -> Precondition:
@@ -23,6 +23,9 @@ def read_precondition(
     return Precondition(frozenset(_iter_tags(if_match)), is_absent)
 
 
+KnownTag = Annotated[
+    str | None, Header(alias="If-None-Match", description="304 for what still has this ETag.")
+]
 ConditionOf = Annotated[Precondition, Depends(read_precondition)]
 
 
@@ -36,6 +39,14 @@ def is_known(entity: Any, if_none_match: str | None) -> bool:
     if if_none_match is None:
         return False
     return if_none_match.strip() == "*" or entity.etag in _iter_tags(if_none_match)
+
+
+def find_unchanged(response: Response, entity: Any, if_none_match: str | None) -> Response | None:
+    """304 for a client that has this state already; else None, and the ETag is set."""
+    if is_known(entity, if_none_match):
+        return Response(status_code=304, headers={"ETag": f'"{entity.etag}"'})
+    set_etag(response, entity)
+    return None
 
 
 def _iter_tags(header: str) -> list[str]:

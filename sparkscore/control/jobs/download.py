@@ -20,6 +20,7 @@ from sparkscore.errors import (
     StateError,
 )
 from sparkscore.listing.location import find_local_path
+from sparkscore.messages.live_ledger import LIVE_LEDGER
 from sparkscore.spec.nearest import find_closest
 
 NOT_ARTIFACTS = frozenset({"model", "scratch", "staging"})
@@ -120,18 +121,20 @@ def _fetch(output: dict[str, Any], folder: Path) -> None:
 def _copy_artifacts(job: Job, folder: Path) -> None:
     output = ((job.record.summary or {}).get("output") or {}).get("path")
     results = None if output is None else find_local_path(str(output))
-    with reading_job_folder(job, is_wanted=_is_artifact) as source:
+    with reading_job_folder(job, is_wanted=is_artifact) as source:
         shutil.copytree(source, folder, dirs_exist_ok=True, ignore=_ignoring(source, results))
 
 
-def _is_artifact(path: str) -> bool:
-    return path.partition("/")[0] not in NOT_ARTIFACTS
+def is_artifact(path: str) -> bool:
+    """Whether a path in a job folder is for others too."""
+    return path.partition("/")[0] not in NOT_ARTIFACTS and path != LIVE_LEDGER
 
 
 def _ignoring(source: Path, results: str | None) -> Callable[[str, list[str]], set[str]]:
     def ignored(parent: str, names: list[str]) -> set[str]:
         own = NOT_ARTIFACTS.intersection(names) if Path(parent) == source else frozenset()
-        return set(own) | {name for name in names if os.path.join(parent, name) == results}
+        others = (results, str(source / LIVE_LEDGER))
+        return set(own) | {name for name in names if os.path.join(parent, name) in others}
 
     return ignored
 

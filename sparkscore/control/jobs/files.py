@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sparkscore.control.jobs.download import NOT_ARTIFACTS, find_output
+from sparkscore.control.jobs.download import NOT_ARTIFACTS, find_output, is_artifact
 from sparkscore.control.jobs.job import Job, refuse_pruned
+from sparkscore.control.jobs.mirror import MirrorFiles
 from sparkscore.control.jobs.output import reading_output
 from sparkscore.control.listing_table import Table
 from sparkscore.errors import NotFoundError, StateError
@@ -55,7 +56,11 @@ class JobFile:
 
 
 def list_files(job: Job) -> Table[JobFile]:
-    """All files by path; none of a table, nor of what was pruned."""
+    """All files by path; none of a table, nor of what was pruned.
+
+    Of a job whose folder is gone those of its copy. Raises StorageError (MIRROR_NOT_READABLE,
+    OUTPUT_NOT_READABLE).
+    """
     found = [*_iter_artifacts(job), *_iter_outputs(job)]
     return Table(sorted(found, key=lambda file: file.path))
 
@@ -68,7 +73,8 @@ def find_file(job: Job, path: str) -> JobFile:
     if not {"", ".", ".."} & set(parts) and "\0" not in below and "\\" not in below:
         if kind == ARTIFACTS:
             refuse_pruned(job)
-            found = _find_artifact(job, below)
+            is_here = os.path.isdir(job.record.folder)
+            found = _find_artifact(job, below) if is_here else _find_copied(job, below)
         elif kind == OUTPUTS and len(parts) > 1:
             found = _find_output_file(job, parts[0], below.partition("/")[2])
     if found is None:
@@ -83,6 +89,12 @@ def find_file(job: Job, path: str) -> JobFile:
 
 def _iter_artifacts(job: Job) -> Iterator[JobFile]:
     root = Path(job.record.folder)
+    if not root.is_dir():
+        copied = MirrorFiles(job.workspace, job.record)
+        for name, size in copied.list_names().items():
+            if is_artifact(name):
+                yield _make_copied(job, copied, name, size)
+        return
     results = _find_results(job)
     for folder, folders, names in os.walk(root):
         if Path(folder) == root:
@@ -100,12 +112,25 @@ def _find_artifact(job: Job, below: str) -> JobFile | None:
     root = os.path.realpath(job.record.folder)
     path = os.path.join(root, below)
     results = _find_results(job)
-    is_own = below.partition("/")[0] in NOT_ARTIFACTS
+    is_own = not is_artifact(below)
     is_result = results is not None and f"{path}/".startswith(f"{results}/")
     if is_own or is_result or os.path.realpath(path) != path or not os.path.isfile(path):
         return None
     size = os.path.getsize(path)
     return JobFile(path=f"{ARTIFACTS}/{below}", byte_count=size, job=job.name, place=path)
+
+
+def _find_copied(job: Job, below: str) -> JobFile | None:
+    """A file in the copy of the job's folder, where that is gone."""
+    copied = MirrorFiles(job.workspace, job.record)
+    size = copied.find_size(below) if is_artifact(below) else None
+    return None if size is None else _make_copied(job, copied, below, size)
+
+
+def _make_copied(job: Job, copied: MirrorFiles, below: str, size: int) -> JobFile:
+    place, options = copied.get_place(below)
+    path = f"{ARTIFACTS}/{below}"
+    return JobFile(path=path, byte_count=size, job=job.name, place=place, options=options)
 
 
 def _find_results(job: Job) -> str | None:

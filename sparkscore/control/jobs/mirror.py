@@ -76,14 +76,34 @@ class MirrorFiles:
         """Path in the store -> bytes. Raises StorageError (MIRROR_NOT_READABLE)."""
         if self._mirror is None:
             return {}
+        store, root = open_store(self._mirror.uri, self._mirror.options)
+        return {child_path(store, root, name): size for name, size in self.list_names().items()}
+
+    def list_names(self) -> dict[str, int]:
+        """Path in the folder -> bytes. Raises StorageError (MIRROR_NOT_READABLE)."""
+        if self._mirror is None:
+            return {}
+        with _using(self._mirror, doing="read", condition="MIRROR_NOT_READABLE"):
+            found = _list(*open_store(self._mirror.uri, self._mirror.options))
+        return {name: size for name, size in found.items() if not self._is_result(name)}
+
+    def find_size(self, name: str) -> int | None:
+        """Bytes of one file; None if it is not there. Raises StorageError (MIRROR_NOT_READABLE)."""
+        if self._mirror is None or self._is_result(name):
+            return None
         with _using(self._mirror, doing="read", condition="MIRROR_NOT_READABLE"):
             store, root = open_store(self._mirror.uri, self._mirror.options)
-            found = _list(store, root)
-            return {
-                child_path(store, root, name): size
-                for name, size in found.items()
-                if not self._is_result(f"{self._mirror.uri}/{name}")
-            }
+            store.invalidate_cache()
+            try:
+                info = store.info(child_path(store, root, name))
+            except FileNotFoundError:
+                return None
+        return int(info.get("size") or 0) if info.get("type") == "file" else None
+
+    def get_place(self, name: str) -> tuple[str, dict[str, str]]:
+        """The URI of a file, and what its store is opened with; there is a copy."""
+        assert self._mirror is not None, "a file was found in the copy"
+        return f"{self._mirror.uri}/{name}", dict(self._mirror.options)
 
     def remove(self) -> None:
         """Remove them. Raises StorageError (MIRROR_NOT_REMOVED)."""
@@ -94,8 +114,9 @@ class MirrorFiles:
             store, _ = open_store(self._mirror.uri, self._mirror.options)
             store.rm(paths)
 
-    def _is_result(self, uri: str) -> bool:
+    def _is_result(self, name: str) -> bool:
         results = self._results
+        uri = name if self._mirror is None else f"{self._mirror.uri}/{name}"
         return results is not None and (uri == results or uri.startswith(f"{results}/"))
 
 

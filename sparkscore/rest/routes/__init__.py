@@ -35,12 +35,24 @@ def load_resource_routers() -> list[APIRouter]:
 
 def load_own_routers() -> list[APIRouter]:
     """What stands below ``/api/v1``."""
-    from sparkscore.rest.v1 import assets, endpoints, events, files, jobs, recovery, tokens
+    from sparkscore.rest.v1 import (
+        assets,
+        endpoints,
+        events,
+        files,
+        jobs,
+        logs,
+        mini_batches,
+        recovery,
+        tokens,
+    )
 
     return [
         endpoints.router,
         assets.router,
         jobs.router,
+        logs.router,
+        mini_batches.router,
         recovery.router,
         files.router,
         events.router,

@@ -20,7 +20,9 @@ from sparkscore.rest.bodies import Body
 from sparkscore.rest.context import Here, Served
 from sparkscore.rest.datastore_paths import settle_path, settle_uri
 from sparkscore.rest.environment_bodies import read_environment
+from sparkscore.rest.etags import ConditionOf, KnownTag, find_unchanged, set_etag
 from sparkscore.rest.ids import Place
+from sparkscore.rest.openapi import DELETED, MADE, TOLERANT_BODY, UNCHANGED
 from sparkscore.rest.paging import Paging, read_paging
 from sparkscore.rest.resource_bodies import read_code, read_data, read_model
 from sparkscore.rest.started import StartedAt
@@ -101,7 +103,14 @@ def _add_kind(kind: str, handling: _Handling) -> None:
     """Add the routes of one kind; each kind is told in the OpenAPI document."""
     one, all_ = f"/{kind}/{{name}}/versions/{{version}}", f"/{kind}/{{name}}/versions"
 
-    @router.put(one, dependencies=_CHANGES, name=f"put_{kind}", summary=f"Register {kind}")
+    @router.put(
+        one,
+        dependencies=_CHANGES,
+        responses=MADE,
+        openapi_extra=TOLERANT_BODY,
+        name=f"put_{kind}",
+        summary=f"Register {kind}",
+    )
     def put_version(
         name: str,
         version: str,
@@ -114,12 +123,28 @@ def _add_kind(kind: str, handling: _Handling) -> None:
         """The same version again with the same content is fine."""
         found = handling.create(workspace, body, name, version)
         started.set_status(response, found.created_at)
+        set_etag(response, found)
         return handling.render(found.to_dict(), place)
 
-    @router.get(one, dependencies=_READS, name=f"get_{kind}", summary="Show a version")
-    def get_version(name: str, version: str, workspace: Served, place: Here) -> dict[str, Any]:
+    @router.get(
+        one,
+        dependencies=_READS,
+        response_model=None,
+        responses=UNCHANGED,
+        name=f"get_{kind}",
+        summary="Show a version",
+    )
+    def get_version(
+        name: str,
+        version: str,
+        response: Response,
+        workspace: Served,
+        place: Here,
+        if_none_match: KnownTag = None,
+    ) -> dict[str, Any] | Response:
         found = handling.get_part(workspace).get(name, version)
-        return handling.render(found.to_dict(), place)
+        unchanged = find_unchanged(response, found, if_none_match)
+        return unchanged or handling.render(found.to_dict(), place)
 
     @router.get(all_, dependencies=_READS, name=f"list_{kind}", summary="List versions")
     def list_versions(
@@ -173,13 +198,17 @@ def _add_delete(path: str, kind: str, handling: _Handling) -> None:
         path,
         dependencies=_CHANGES,
         response_model=None,
+        response_class=Response,
+        responses=DELETED,
         name=f"delete_{kind}",
         summary="Delete a version",
     )
-    def delete_version(name: str, version: str, workspace: Served) -> Response:
+    def delete_version(
+        name: str, version: str, workspace: Served, precondition: ConditionOf
+    ) -> Response:
         """204: there was none."""
         try:
-            handling.get_part(workspace).delete(name, version)
+            handling.get_part(workspace).delete(name, version, precondition=precondition)
         except NotFoundError:
             return Response(status_code=204)
         return Response(status_code=200)

@@ -15,6 +15,7 @@ from sparkscore.rest.bodies import Body
 from sparkscore.rest.context import Here, Served
 from sparkscore.rest.envelope import OPERATIONS, render_endpoint
 from sparkscore.rest.etags import ConditionOf, is_known, set_etag
+from sparkscore.rest.openapi import DELETED, MADE, TOLERANT_BODY, UNCHANGED
 from sparkscore.rest.paging import Paging, read_paging
 from sparkscore.rest.resource_bodies import read_endpoint
 from sparkscore.rest.started import StartedAt
@@ -28,7 +29,12 @@ _CHANGES = [Depends(require(Role.CONTRIBUTOR))]
 _READS = [Depends(require(Role.READER))]
 
 
-@router.put("/batchEndpoints/{endpoint}", dependencies=_CHANGES)
+@router.put(
+    "/batchEndpoints/{endpoint}",
+    dependencies=_CHANGES,
+    responses=MADE,
+    openapi_extra=TOLERANT_BODY,
+)
 def put_endpoint(
     endpoint: str,
     body: Body,
@@ -47,7 +53,9 @@ def put_endpoint(
     return render_endpoint(found.to_dict(), place)
 
 
-@router.get("/batchEndpoints/{endpoint}", dependencies=_READS, response_model=None)
+@router.get(
+    "/batchEndpoints/{endpoint}", dependencies=_READS, response_model=None, responses=UNCHANGED
+)
 def get_endpoint(
     endpoint: str,
     response: Response,
@@ -63,7 +71,7 @@ def get_endpoint(
     return render_endpoint(found.to_dict(), place)
 
 
-@router.patch("/batchEndpoints/{endpoint}", dependencies=_CHANGES)
+@router.patch("/batchEndpoints/{endpoint}", dependencies=_CHANGES, openapi_extra=TOLERANT_BODY)
 def patch_endpoint(
     endpoint: str,
     body: Body,
@@ -93,7 +101,13 @@ def patch_endpoint(
     return render_endpoint(found.to_dict(), place)
 
 
-@router.delete("/batchEndpoints/{endpoint}", dependencies=_CHANGES, response_model=None)
+@router.delete(
+    "/batchEndpoints/{endpoint}",
+    dependencies=_CHANGES,
+    response_model=None,
+    response_class=Response,
+    responses=DELETED,
+)
 def delete_endpoint(endpoint: str, workspace: Served, precondition: ConditionOf) -> Response:
     """Delete an endpoint and its deployments; its jobs stay. 204: there was none."""
     try:

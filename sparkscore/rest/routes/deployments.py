@@ -17,6 +17,7 @@ from sparkscore.rest.context import Here, Served
 from sparkscore.rest.datastore_paths import settle_deployment
 from sparkscore.rest.envelope import OPERATIONS, render_deployment
 from sparkscore.rest.etags import ConditionOf, is_known, set_etag
+from sparkscore.rest.openapi import DELETED, MADE, TOLERANT_BODY, UNCHANGED
 from sparkscore.rest.paging import Paging, read_paging
 from sparkscore.rest.resource_bodies import read_deployment
 from sparkscore.rest.routes.batch_endpoints import UPDATE_ATTEMPTS
@@ -29,7 +30,12 @@ _CHANGES = [Depends(require(Role.CONTRIBUTOR))]
 _READS = [Depends(require(Role.READER))]
 
 
-@router.put(_PATH + "/{deployment}", dependencies=_CHANGES)
+@router.put(
+    _PATH + "/{deployment}",
+    dependencies=_CHANGES,
+    responses=MADE,
+    openapi_extra=TOLERANT_BODY,
+)
 def put_deployment(
     endpoint: str,
     deployment: str,
@@ -53,7 +59,7 @@ def put_deployment(
     return render_deployment(found.to_dict(), place)
 
 
-@router.get(_PATH + "/{deployment}", dependencies=_READS, response_model=None)
+@router.get(_PATH + "/{deployment}", dependencies=_READS, response_model=None, responses=UNCHANGED)
 def get_deployment(
     endpoint: str,
     deployment: str,
@@ -70,7 +76,7 @@ def get_deployment(
     return render_deployment(found.to_dict(), place)
 
 
-@router.patch(_PATH + "/{deployment}", dependencies=_CHANGES)
+@router.patch(_PATH + "/{deployment}", dependencies=_CHANGES, openapi_extra=TOLERANT_BODY)
 def patch_deployment(
     endpoint: str,
     deployment: str,
@@ -101,7 +107,13 @@ def patch_deployment(
     return render_deployment(found.to_dict(), place)
 
 
-@router.delete(_PATH + "/{deployment}", dependencies=_CHANGES, response_model=None)
+@router.delete(
+    _PATH + "/{deployment}",
+    dependencies=_CHANGES,
+    response_model=None,
+    response_class=Response,
+    responses=DELETED,
+)
 def delete_deployment(
     endpoint: str,
     deployment: str,

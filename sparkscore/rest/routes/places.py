@@ -12,6 +12,8 @@ from sparkscore.rest.access import require
 from sparkscore.rest.bodies import Body
 from sparkscore.rest.context import Here, Served
 from sparkscore.rest.envelope import OPERATIONS, render_compute, render_datastore
+from sparkscore.rest.etags import ConditionOf, KnownTag, find_unchanged, set_etag
+from sparkscore.rest.openapi import DELETED, MADE, TOLERANT_BODY, UNCHANGED
 from sparkscore.rest.paging import Paging, read_paging
 from sparkscore.rest.resource_bodies import read_compute, read_datastore
 from sparkscore.rest.started import StartedAt
@@ -23,7 +25,12 @@ _OWNS = [Depends(require(Role.OWNER))]
 _READS = [Depends(require(Role.READER))]
 
 
-@router.put("/computes/{compute}", dependencies=_CHANGES)
+@router.put(
+    "/computes/{compute}",
+    dependencies=_CHANGES,
+    responses=MADE,
+    openapi_extra=TOLERANT_BODY,
+)
 def put_compute(
     compute: str,
     body: Body,
@@ -31,18 +38,29 @@ def put_compute(
     workspace: Served,
     place: Here,
     started: StartedAt,
+    precondition: ConditionOf,
 ) -> dict[str, Any]:
     """Make a compute, or replace it."""
-    found = workspace.computes.create(read_compute(body, name=compute))
+    document = read_compute(body, name=compute)
+    found = workspace.computes.create(document, precondition=precondition)
     started.set_status(response, found.created_at)
+    set_etag(response, found)
     response.headers["Azure-AsyncOperation"] = place.url(OPERATIONS, "computes", found.name)
     return render_compute(found.to_dict(), place)
 
 
-@router.get("/computes/{compute}", dependencies=_READS)
-def get_compute(compute: str, workspace: Served, place: Here) -> dict[str, Any]:
+@router.get("/computes/{compute}", dependencies=_READS, response_model=None, responses=UNCHANGED)
+def get_compute(
+    compute: str,
+    response: Response,
+    workspace: Served,
+    place: Here,
+    if_none_match: KnownTag = None,
+) -> dict[str, Any] | Response:
     """Show a compute."""
-    return render_compute(workspace.computes.get(compute).to_dict(), place)
+    found = workspace.computes.get(compute)
+    unchanged = find_unchanged(response, found, if_none_match)
+    return unchanged or render_compute(found.to_dict(), place)
 
 
 @router.get("/computes", dependencies=_READS)
@@ -54,17 +72,28 @@ def list_computes(
     return paging.cut(found, lambda each: render_compute(each.to_dict(), place))
 
 
-@router.delete("/computes/{compute}", dependencies=_CHANGES, response_model=None)
-def delete_compute(compute: str, workspace: Served) -> Response:
+@router.delete(
+    "/computes/{compute}",
+    dependencies=_CHANGES,
+    response_model=None,
+    response_class=Response,
+    responses=DELETED,
+)
+def delete_compute(compute: str, workspace: Served, precondition: ConditionOf) -> Response:
     """Delete a compute; jobs that run on it go on. 204: there was none."""
     try:
-        workspace.computes.delete(compute)
+        workspace.computes.delete(compute, precondition=precondition)
     except NotFoundError:
         return Response(status_code=204)
     return Response(status_code=200)
 
 
-@router.put("/datastores/{datastore}", dependencies=_OWNS)
+@router.put(
+    "/datastores/{datastore}",
+    dependencies=_OWNS,
+    responses=MADE,
+    openapi_extra=TOLERANT_BODY,
+)
 def put_datastore(
     datastore: str,
     body: Body,
@@ -72,17 +101,30 @@ def put_datastore(
     workspace: Served,
     place: Here,
     started: StartedAt,
+    precondition: ConditionOf,
 ) -> dict[str, Any]:
     """Make a datastore, or replace it. Credentials are refused."""
-    found = workspace.datastores.create(read_datastore(body, name=datastore))
+    document = read_datastore(body, name=datastore)
+    found = workspace.datastores.create(document, precondition=precondition)
     started.set_status(response, found.created_at)
+    set_etag(response, found)
     return render_datastore(found.to_dict(), place)
 
 
-@router.get("/datastores/{datastore}", dependencies=_READS)
-def get_datastore(datastore: str, workspace: Served, place: Here) -> dict[str, Any]:
+@router.get(
+    "/datastores/{datastore}", dependencies=_READS, response_model=None, responses=UNCHANGED
+)
+def get_datastore(
+    datastore: str,
+    response: Response,
+    workspace: Served,
+    place: Here,
+    if_none_match: KnownTag = None,
+) -> dict[str, Any] | Response:
     """Show a datastore."""
-    return render_datastore(workspace.datastores.get(datastore).to_dict(), place)
+    found = workspace.datastores.get(datastore)
+    unchanged = find_unchanged(response, found, if_none_match)
+    return unchanged or render_datastore(found.to_dict(), place)
 
 
 @router.get("/datastores", dependencies=_READS)
@@ -103,11 +145,17 @@ def list_datastores(
     return paging.cut(found, lambda each: render_datastore(each.to_dict(), place))
 
 
-@router.delete("/datastores/{datastore}", dependencies=_OWNS, response_model=None)
-def delete_datastore(datastore: str, workspace: Served) -> Response:
+@router.delete(
+    "/datastores/{datastore}",
+    dependencies=_OWNS,
+    response_model=None,
+    response_class=Response,
+    responses=DELETED,
+)
+def delete_datastore(datastore: str, workspace: Served, precondition: ConditionOf) -> Response:
     """Forget a datastore; what lies there stays. 204: there was none."""
     try:
-        workspace.datastores.delete(datastore)
+        workspace.datastores.delete(datastore, precondition=precondition)
     except NotFoundError:
         return Response(status_code=204)
     return Response(status_code=200)

@@ -13,11 +13,12 @@ from sparkscore.errors import NotFoundError
 from sparkscore.rest.access import require
 from sparkscore.rest.bodies import Body
 from sparkscore.rest.context import Here, Served
-from sparkscore.rest.datastore_paths import find_datastore_path, settle_request
+from sparkscore.rest.datastore_paths import find_in_datastores, settle_request
 from sparkscore.rest.envelope import render_job
 from sparkscore.rest.idempotency import KeyOf, find_job_name
 from sparkscore.rest.ids import Place
 from sparkscore.rest.invoke_bodies import read_invocation
+from sparkscore.rest.openapi import MADE, TOLERANT_BODY
 from sparkscore.rest.paging import Paging, read_paging
 from sparkscore.rest.started import StartedAt
 
@@ -37,7 +38,13 @@ DeploymentHeader = Annotated[
 ]
 
 
-@scoring.post(_JOBS, dependencies=_INVOKES, status_code=201)
+@scoring.post(
+    _JOBS,
+    dependencies=_INVOKES,
+    status_code=201,
+    responses=MADE,
+    openapi_extra=TOLERANT_BODY,
+)
 def start_job(
     endpoint: str,
     body: Body,
@@ -93,6 +100,8 @@ def cancel_endpoint_job(
     "/batchEndpoints/{endpoint}/deployments/{deployment}/jobs",
     dependencies=_INVOKES,
     status_code=201,
+    responses=MADE,
+    openapi_extra=TOLERANT_BODY,
 )
 def start_deployment_job(
     endpoint: str,
@@ -178,11 +187,12 @@ def _find(workspace: Workspace, endpoint: str, name: str) -> Job:
 
 def _renderer(workspace: Workspace, place: Place) -> Callable[[Job], dict[str, Any]]:
     """Renders jobs with the datastore that their results go to."""
+    datastores = workspace.datastores.list()
 
     def render(job: Job) -> dict[str, Any]:
         rendered = render_job(job.to_dict(), place)
         output = rendered["properties"]["output"]
-        found = None if output is None else find_datastore_path(workspace, output["path"])
+        found = None if output is None else find_in_datastores(datastores, output["path"])
         if found is not None:
             datastore, path = found
             rendered["properties"]["output"] = {

@@ -12,7 +12,10 @@ from sparkscore.control import Workspace
 from sparkscore.errors import InvalidFieldError
 from sparkscore.rest.context import Served
 from sparkscore.rest.datastore_paths import settle_path
+from sparkscore.rest.etags import ConditionOf, set_etag
 from sparkscore.rest.fields import Fields
+from sparkscore.rest.idempotency import OnceOf
+from sparkscore.rest.openapi import MADE
 from sparkscore.rest.started import StartedAt
 from sparkscore.rest.v1.bodies import (
     CHANGES,
@@ -94,28 +97,37 @@ def _add_versioned(name_of_kind: str, kind: _Kind) -> None:
         root,
         dependencies=CHANGES,
         status_code=201,
+        responses=MADE,
         name=f"make_{name_of_kind}",
         summary="Register a version",
     )
     def make_version(
-        body: Making, response: Response, workspace: Served, started: StartedAt
+        body: Making, response: Response, workspace: Served, started: StartedAt, once: OnceOf
     ) -> dict[str, Any]:
         """The next number if no version is given."""
-        found = _make(kind, workspace, body)
-        started.set_status(response, found.created_at)
-        return show(found)
+
+        def make() -> dict[str, Any]:
+            found = _make(kind, workspace, body)
+            started.set_status(response, found.created_at)
+            set_etag(response, found)
+            return show(found)
+
+        return once.run(response, make)
 
     @router.get(
         f"{root}/{{name}}", dependencies=READS, name=f"get_{name_of_kind}", summary="Show a version"
     )
     def get_version(
         name: str,
+        response: Response,
         workspace: Served,
         version: VersionQuery = None,
         label: Annotated[str | None, Query(description="latest")] = None,
     ) -> dict[str, Any]:
         """The latest without version and label."""
-        return show(kind.get_part(workspace).get(name, version, label=label))
+        found = kind.get_part(workspace).get(name, version, label=label)
+        set_etag(response, found)
+        return show(found)
 
     if not kind.is_kept:
         _add_archiving(root, name_of_kind, kind)
@@ -130,8 +142,10 @@ def _add_archiving(root: str, name_of_kind: str, kind: _Kind) -> None:
         name=f"archive_{name_of_kind}",
         summary="Hide from lists",
     )
-    def archive(name: str, workspace: Served, version: VersionQuery = None) -> None:
-        kind.get_part(workspace).archive(name, version)
+    def archive(
+        name: str, workspace: Served, precondition: ConditionOf, version: VersionQuery = None
+    ) -> None:
+        kind.get_part(workspace).archive(name, version, precondition=precondition)
 
     @router.post(
         f"{root}/{{name}}/restore",
@@ -141,8 +155,10 @@ def _add_archiving(root: str, name_of_kind: str, kind: _Kind) -> None:
         name=f"restore_{name_of_kind}",
         summary="Show in lists again",
     )
-    def restore(name: str, workspace: Served, version: VersionQuery = None) -> None:
-        kind.get_part(workspace).restore(name, version)
+    def restore(
+        name: str, workspace: Served, precondition: ConditionOf, version: VersionQuery = None
+    ) -> None:
+        kind.get_part(workspace).restore(name, version, precondition=precondition)
 
     @router.delete(
         f"{root}/{{name}}",
@@ -152,8 +168,10 @@ def _add_archiving(root: str, name_of_kind: str, kind: _Kind) -> None:
         name=f"delete_{name_of_kind}",
         summary="Delete one version, or all",
     )
-    def delete(name: str, workspace: Served, version: VersionQuery = None) -> None:
-        kind.get_part(workspace).delete(name, version)
+    def delete(
+        name: str, workspace: Served, precondition: ConditionOf, version: VersionQuery = None
+    ) -> None:
+        kind.get_part(workspace).delete(name, version, precondition=precondition)
 
 
 def _add_place(name_of_kind: str, kind: _Kind, changes: Any) -> None:
@@ -169,21 +187,35 @@ def _add_place(name_of_kind: str, kind: _Kind, changes: Any) -> None:
         root,
         dependencies=changes,
         status_code=201,
+        responses=MADE,
         name=f"make_{name_of_kind}",
         summary="Make, or replace",
     )
     def make_place(
-        body: Making, response: Response, workspace: Served, started: StartedAt
+        body: Making,
+        response: Response,
+        workspace: Served,
+        started: StartedAt,
+        precondition: ConditionOf,
+        once: OnceOf,
     ) -> dict[str, Any]:
-        found = kind.get_part(workspace).create(body.document, overrides=body.set)
-        started.set_status(response, found.created_at)
-        return show(found)
+        def make() -> dict[str, Any]:
+            found = kind.get_part(workspace).create(
+                body.document, overrides=body.set, precondition=precondition
+            )
+            started.set_status(response, found.created_at)
+            set_etag(response, found)
+            return show(found)
+
+        return once.run(response, make)
 
     @router.get(
         f"{root}/{{name}}", dependencies=READS, name=f"get_{name_of_kind}", summary="Show one"
     )
-    def get_place(name: str, workspace: Served) -> dict[str, Any]:
-        return show(kind.get_part(workspace).get(name))
+    def get_place(name: str, response: Response, workspace: Served) -> dict[str, Any]:
+        found = kind.get_part(workspace).get(name)
+        set_etag(response, found)
+        return show(found)
 
     for verb in ("archive", "restore"):
         _add_verb(f"{root}/{{name}}/{verb}", verb, name_of_kind, kind, changes)
@@ -196,8 +228,8 @@ def _add_place(name_of_kind: str, kind: _Kind, changes: Any) -> None:
         name=f"delete_{name_of_kind}",
         summary="Delete one",
     )
-    def delete_place(name: str, workspace: Served) -> None:
-        kind.get_part(workspace).delete(name)
+    def delete_place(name: str, workspace: Served, precondition: ConditionOf) -> None:
+        kind.get_part(workspace).delete(name, precondition=precondition)
 
 
 def _add_verb(path: str, verb: str, name_of_kind: str, kind: _Kind, changes: Any) -> None:
@@ -209,8 +241,8 @@ def _add_verb(path: str, verb: str, name_of_kind: str, kind: _Kind, changes: Any
         name=f"{verb}_{name_of_kind}",
         summary={"archive": "Hide from lists", "restore": "Show in lists again"}[verb],
     )
-    def change(name: str, workspace: Served) -> None:
-        getattr(kind.get_part(workspace), verb)(name)
+    def change(name: str, workspace: Served, precondition: ConditionOf) -> None:
+        getattr(kind.get_part(workspace), verb)(name, precondition=precondition)
 
 
 for _name, _kind in _VERSIONED.items():

@@ -27,6 +27,11 @@ ArchivedView = Annotated[
 
 _NO_OTHERS = {"extra": "forbid"}
 
+# As the document says it: neither "yes" nor "5" is what JSON means.
+Flag = Annotated[bool, Query(strict=True)]
+Number = Annotated[int, Query(strict=True)]
+Words = Annotated[list[str], Query(min_length=1)] | str
+
 
 @dataclass(frozen=True)
 class Making:
@@ -41,8 +46,8 @@ class Making:
 class MakingDeployment(Making):
     """The same for a deployment."""
 
-    set_default: bool = False
-    skip_script_validation: bool = False
+    set_default: Flag = False
+    skip_script_validation: Flag = False
     __pydantic_config__: ClassVar[Mapping[str, Any]] = _NO_OTHERS
 
 
@@ -52,9 +57,9 @@ class Changes:
 
     document: dict[str, Any] | None = None
     set: list[str] = field(default_factory=list)
-    add: list[list[str] | str] = field(default_factory=list)
-    remove: list[list[str] | str] = field(default_factory=list)
-    force_string: bool = False
+    add: list[Words] = field(default_factory=list)
+    remove: list[Words] = field(default_factory=list)
+    force_string: Flag = False
     __pydantic_config__: ClassVar[Mapping[str, Any]] = _NO_OTHERS
 
     def to_arguments(self) -> dict[str, Any]:
@@ -76,8 +81,8 @@ class Invocation:
     output_path: str | None = None
     deployment_name: str | None = None
     job_name: str | None = None
-    mini_batch_size: int | None = None
-    instance_count: int | None = None
+    mini_batch_size: Number | None = None
+    instance_count: Number | None = None
     set: list[str] = field(default_factory=list)
     experiment_name: str | None = None
     display_name: str | None = None
@@ -85,7 +90,7 @@ class Invocation:
     tags: dict[str, str] = field(default_factory=dict)
     include: list[str] = field(default_factory=list)
     exclude: list[str] = field(default_factory=list)
-    limit: Annotated[int, Query(ge=1)] | None = None
+    limit: Annotated[int, Query(ge=1, strict=True)] | None = None
     compute: str | None = None
     conf: list[str] = field(default_factory=list)
     __pydantic_config__: ClassVar[Mapping[str, Any]] = _NO_OTHERS

@@ -15,7 +15,8 @@ from starlette.responses import FileResponse
 from sparkscore.rest.context import Served
 from sparkscore.rest.datastore_paths import settle_request
 from sparkscore.rest.etags import ConditionOf, set_etag
-from sparkscore.rest.idempotency import KeyOf, find_job_name
+from sparkscore.rest.idempotency import KeyOf, OnceOf, find_job_name
+from sparkscore.rest.openapi import MADE
 from sparkscore.rest.rights import check_rights
 from sparkscore.rest.started import StartedAt
 from sparkscore.rest.v1.bodies import (
@@ -47,21 +48,26 @@ def list_endpoints(workspace: Served, paging: PagingOf) -> dict[str, Any]:
     return paging.cut(workspace.batch_endpoints.list(), show)
 
 
-@router.post("/endpoints", dependencies=CHANGES, status_code=201)
+@router.post("/endpoints", dependencies=CHANGES, status_code=201, responses=MADE)
 def make_endpoint(
     body: Making,
     response: Response,
     workspace: Served,
     started: StartedAt,
     precondition: ConditionOf,
+    once: OnceOf,
 ) -> dict[str, Any]:
     """Make an endpoint, or change what is given of the one of that name."""
-    found = workspace.batch_endpoints.create(
-        body.document, overrides=body.set, precondition=precondition
-    )
-    started.set_status(response, found.record.created_at)
-    set_etag(response, found)
-    return show(found)
+
+    def make() -> dict[str, Any]:
+        found = workspace.batch_endpoints.create(
+            body.document, overrides=body.set, precondition=precondition
+        )
+        started.set_status(response, found.record.created_at)
+        set_etag(response, found)
+        return show(found)
+
+    return once.run(response, make)
 
 
 @router.get("/endpoints/{endpoint}", dependencies=READS)
@@ -104,7 +110,7 @@ def list_endpoint_jobs(endpoint: str, workspace: Served, paging: PagingOf) -> di
     return paging.cut_jobs(list_jobs, show)
 
 
-@router.post("/endpoints/{endpoint}/invoke", status_code=201)
+@router.post("/endpoints/{endpoint}/invoke", status_code=201, responses=MADE)
 def invoke(
     endpoint: str,
     body: Invocation,
@@ -124,13 +130,23 @@ def invoke(
     return show(job)
 
 
+@router.post("/endpoints/{endpoint}/plan")
+def plan(endpoint: str, body: Invocation, workspace: Served, principal: Invoker) -> dict[str, Any]:
+    """What ``invoke`` would score, and in which pieces; starts no job."""
+    request = body.to_request()
+    check_rights(request, principal.role)
+    return show(workspace.batch_endpoints.plan(endpoint, settle_request(workspace, request)))
+
+
 @router.get("/endpoints/{endpoint}/deployments", dependencies=READS)
 def list_deployments(endpoint: str, workspace: Served, paging: PagingOf) -> dict[str, Any]:
     """List the deployments of an endpoint."""
     return paging.cut(workspace.batch_deployments.list(endpoint), show)
 
 
-@router.post("/endpoints/{endpoint}/deployments", dependencies=CHANGES, status_code=201)
+@router.post(
+    "/endpoints/{endpoint}/deployments", dependencies=CHANGES, status_code=201, responses=MADE
+)
 def make_deployment(
     endpoint: str,
     body: MakingDeployment,
@@ -138,19 +154,24 @@ def make_deployment(
     workspace: Served,
     started: StartedAt,
     precondition: ConditionOf,
+    once: OnceOf,
 ) -> dict[str, Any]:
     """Make a deployment, or replace the one of that name."""
-    found = workspace.batch_deployments.create(
-        body.document,
-        endpoint_name=endpoint,
-        overrides=body.set,
-        set_default=body.set_default,
-        skip_script_validation=body.skip_script_validation,
-        precondition=precondition,
-    )
-    started.set_status(response, found.record.created_at)
-    set_etag(response, found)
-    return show(found)
+
+    def make() -> dict[str, Any]:
+        found = workspace.batch_deployments.create(
+            body.document,
+            endpoint_name=endpoint,
+            overrides=body.set,
+            set_default=body.set_default,
+            skip_script_validation=body.skip_script_validation,
+            precondition=precondition,
+        )
+        started.set_status(response, found.record.created_at)
+        set_etag(response, found)
+        return show(found)
+
+    return once.run(response, make)
 
 
 @router.post("/endpoints/{endpoint}/deployments:validate", dependencies=CHANGES)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from starlette.background import BackgroundTask
-from starlette.responses import FileResponse, StreamingResponse
+from starlette.responses import FileResponse
 
 from sparkscore.control.jobs.jobs import DEFAULT_PRUNE_DAYS
 from sparkscore.rest.context import Served
@@ -93,25 +92,6 @@ def restore_job(job: str, workspace: Served) -> dict[str, Any]:
 def count_ahead(job: str, workspace: Served) -> dict[str, int]:
     """How many jobs must end or start before this one may."""
     return {"jobs_ahead": workspace.jobs.count_ahead(job)}
-
-
-@router.get(
-    "/jobs/{job}/logs",
-    dependencies=READS,
-    response_class=StreamingResponse,
-    response_model=None,
-    responses={200: {"content": {"text/plain": {}}}},
-)
-def read_logs(job: str, workspace: Served, mini_batch: int | None = None) -> StreamingResponse:
-    """The lines of the job's logs so far, a header before each file; or those of a mini-batch."""
-    lines = workspace.jobs.iter_logs(job, mini_batch=mini_batch)
-    # The first line is read before the answer begins, so that an error is one.
-    first = next(lines, None)
-    every = chain([] if first is None else [first], lines)
-    encoded = (f"{line}\n".encode("utf-8", "backslashreplace") for line in every)
-    return StreamingResponse(
-        encoded, media_type="text/plain; charset=utf-8", headers={"Cache-Control": "no-store"}
-    )
 
 
 @router.get(

@@ -12,6 +12,7 @@ from sparkscore.control import InvokeRequest
 from sparkscore.rest.context import Served
 from sparkscore.rest.datastore_paths import settle_request
 from sparkscore.rest.idempotency import KeyOf, find_job_name
+from sparkscore.rest.openapi import MADE
 from sparkscore.rest.rights import check_rights
 from sparkscore.rest.started import StartedAt
 from sparkscore.rest.v1.bodies import READS, Invocation, Invoker, show
@@ -45,7 +46,7 @@ def resume_job(job: str, body: Resuming, workspace: Served, principal: Invoker) 
     )
 
 
-@router.post("/jobs/{job}/retry-failed", status_code=201)
+@router.post("/jobs/{job}/retry-failed", status_code=201, responses=MADE)
 def retry_failed(
     job: str,
     body: Invocation,

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Response
 
 from sparkscore.control.access.tokens import DEFAULT_EXPIRES
 from sparkscore.rest.context import Served
+from sparkscore.rest.idempotency import KeyOf, find_token_name
 from sparkscore.rest.v1.bodies import OWNS, PagingOf, show
 
 router = APIRouter(tags=["v1: tokens"], dependencies=OWNS)
@@ -26,10 +27,16 @@ class MakingToken:
 
 
 @router.post("/tokens", status_code=201)
-def make_token(body: MakingToken, response: Response, workspace: Served) -> dict[str, Any]:
-    """Make a token; ``token`` in the answer is the only place where it stands whole."""
+def make_token(
+    body: MakingToken, response: Response, workspace: Served, key: KeyOf
+) -> dict[str, Any]:
+    """Make a token; ``token`` in the answer is the only place where it stands whole.
+
+    The same key again makes none: TOKEN_EXISTS, as the first answer is kept nowhere.
+    """
     response.headers["Cache-Control"] = "no-store"
-    made = workspace.tokens.create(role=body.role, name=body.name, expires=body.expires)
+    name = body.name or find_token_name(key)
+    made = workspace.tokens.create(role=body.role, name=name, expires=body.expires)
     return show(made)
 
 

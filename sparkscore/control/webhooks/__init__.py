@@ -1,0 +1,1 @@
+"""Tells other programs of a job's end, by signed HTTP requests. Control plane."""
