@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from sparkscore.driver.counts import Counts
 from sparkscore.driver.job_folder import JobFolder
+from sparkscore.driver.live_ledger import LiveLedger
 from sparkscore.messages.outcome import INIT_FAILED, FailedInput, MiniBatchOutcome
 
 _MAX_REASONS = 1000
@@ -81,6 +82,7 @@ class JobAccount:
     def __post_init__(self) -> None:
         self._reasons: dict[tuple[str, str], Reason] = {}
         self._ledger = pq.ParquetWriter(self.folder.ledger, LEDGER_SCHEMA, compression="zstd")
+        self._live = LiveLedger(self.folder.live_ledger)
         self._failed_inputs = _CsvLines(
             self.folder.failed_inputs,
             (
@@ -90,6 +92,10 @@ class JobAccount:
             always=True,
         )
         self._bad_rows = _CsvLines(self.folder.bad_rows, ("file", "row", "message"))
+
+    def tell(self, outcomes: Sequence[MiniBatchOutcome]) -> None:
+        """Let readers know of mini-batches that have just finished; ``add`` takes them later."""
+        self._live.add(outcomes)
 
     def add(self, outcomes: Iterable[MiniBatchOutcome]) -> None:
         """Take the outcomes of mini-batches that were not taken before."""
@@ -122,6 +128,7 @@ class JobAccount:
         self._ledger.close()
         self._failed_inputs.close()
         self._bad_rows.close()
+        self._live.remove()
 
     def _add_failure(self, outcome: MiniBatchOutcome, failure: FailedInput) -> None:
         candidates = json.dumps(failure.candidates) if failure.candidates else ""

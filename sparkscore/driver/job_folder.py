@@ -18,6 +18,7 @@ from typing import Any
 from sparkscore.errors import MessageError, StateError
 from sparkscore.messages import codec
 from sparkscore.messages.launch import LaunchMessage
+from sparkscore.messages.live_ledger import LIVE_LEDGER
 from sparkscore.messages.resume import JobIdentity, get_fixed_digest
 from sparkscore.messages.status import COMPLETED, EventMessage, StatusMessage, SummaryMessage
 from sparkscore.plan.scoring_plan import HEADER_NAME
@@ -39,6 +40,7 @@ class JobFolder:
         self.staging = self.path / "staging"
         self.logs = self.path / "logs"
         self.ledger = self.path / "ledger" / "outcomes.parquet"
+        self.live_ledger = self.path / LIVE_LEDGER
         self.failed_inputs = self.path / "failed_inputs.csv"
         self.bad_rows = self.path / "bad_rows.csv"
         self.summary = self.path / "summary.json"
@@ -119,7 +121,7 @@ class JobFolder:
 
     def remove_account(self) -> None:
         """Remove the account's files, which an earlier driver may still hold open."""
-        for file in (self.ledger, self.failed_inputs, self.bad_rows):
+        for file in (self.ledger, self.live_ledger, self.failed_inputs, self.bad_rows):
             file.unlink(missing_ok=True)
 
     def find_sequence(self) -> int:

@@ -167,7 +167,9 @@ class JobRun:
         self._account = account = JobAccount(self._folder)
         for files in staged.waves:
             self._check()
-            account.add(read_outcomes(files))
+            outcomes = read_outcomes(files)
+            account.tell(outcomes)
+            account.add(outcomes)
         self._progress.counted(account.counts)
         scoring = self._scoring_run(spark, plan, staged, slots)
         scoring.run()

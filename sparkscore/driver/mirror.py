@@ -16,6 +16,7 @@ from typing import Any
 from sparkscore.driver.job_folder import JobFolder, read_json
 from sparkscore.driver.staged_waves import COMMIT_NAME
 from sparkscore.messages.launch import MirrorMessage
+from sparkscore.messages.live_ledger import LIVE_LEDGER
 from sparkscore.storage import child_path, describe_error, open_store, remove_below
 
 STATUS_SECONDS = 5.0
@@ -162,7 +163,7 @@ class JobMirror:
         names = [
             name
             for name in map(self._name, _iter_files(self._folder.path))
-            if name.partition("/")[0] not in left_out and name not in _AT_THE_END
+            if name.partition("/")[0] not in left_out and name not in (*_AT_THE_END, LIVE_LEDGER)
         ]
         self._copy_all(names)
         if drops_staging:

@@ -127,7 +127,12 @@ class ScoringRun:
             self._waves += 1
             self._in_flight.append(wave)
             wave.start()
-            self._progress.event("wave_started", wave=wave.number, tasks=len(tasks))
+            ranges = [
+                [piece.start, piece.stop] for piece in merge([t.mini_batch_ids for t in tasks])
+            ]
+            self._progress.event(
+                "wave_started", wave=wave.number, tasks=len(tasks), mini_batches=ranges
+            )
 
     def _wave_limits(self) -> dict[str, Any]:
         """What a wave's tasks may still fail, as known now, and the schema they must keep to."""
@@ -150,7 +155,9 @@ class ScoringRun:
     def _watch(self) -> None:
         for wave in list(self._in_flight):
             over = wave.is_over()
-            _check_init(wave.poll())
+            fresh = wave.poll()
+            self._account.tell(fresh)
+            _check_init(fresh)
             if over:
                 self._end(wave)
         live = self._live_counts()
@@ -205,7 +212,7 @@ class ScoringRun:
         return not is_left and self._account.counts.rows > 0
 
     def _pin_schema(self) -> None:
-        schemas = staging.payload_schemas(self._staged.files)
+        schemas = staging.payload_schemas(self._staged.files, check=self._stop_signs.check)
         if not schemas:
             return
         self.schema = common_schema(schemas)

@@ -6,7 +6,7 @@ of a mini-batch: rows of one mini-batch are adjacent, parts ascend, the last has
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,11 +82,17 @@ def check_whole(damaged: Sequence[Path]) -> None:
         raise _damaged(damaged[0], "it is not as it was written")
 
 
-def payload_schemas(files: Iterable[Path]) -> list[Any]:
-    """The distinct schemas of the results in these staged files, in mini-batch order."""
+def payload_schemas(
+    files: Iterable[Path], *, check: Callable[[], None] = lambda: None
+) -> list[Any]:
+    """The distinct schemas of the results in these staged files, in mini-batch order.
+
+    Raises what ``check`` raises, which is asked before each read of a few parts.
+    """
     schemas: dict[bytes, Any] = {}
     for file in ordered_files(files):
         for batch in _iter_batches(file, ["payload"]):
+            check()
             for payload in batch.column(0).drop_null():
                 schema = _read_schema(payload.as_buffer(), file)
                 schemas.setdefault(schema_to_bytes(schema), schema)

@@ -108,7 +108,10 @@ def test_mirror__follows_the_job(folder: JobFolder, store: Any) -> None:
 def test_mirror__ends_with_the_whole_account(folder: JobFolder, store: Any) -> None:
     mirror = JobMirror(folder, MirrorMessage(URI))
     mirror.start()
-    for name in ("failed_inputs.csv", "ledger/outcomes.parquet", "logs/user/a.txt", "scratch/x"):
+    for name in (
+        *("failed_inputs.csv", "ledger/outcomes.parquet", "ledger/live.jsonl"),
+        *("logs/user/a.txt", "scratch/x"),
+    ):
         write(folder, name)
     write(folder, ".status.json.tmp")
     assert mirror.finish() == ()

@@ -9,9 +9,15 @@ from typing import Any
 
 import pytest
 
+from sparkscore.driver.publish.gate import PublishGate
 from sparkscore.driver.publish.published import PublishedOutput
 from sparkscore.driver.publish.script_files import publish_folder
-from sparkscore.errors import AlreadyExistsError, OutputNotWritableError, PublishError
+from sparkscore.errors import (
+    AlreadyExistsError,
+    CanceledError,
+    OutputNotWritableError,
+    PublishError,
+)
 from sparkscore.messages.launch import OutputMessage
 
 
@@ -131,6 +137,24 @@ def test_publish_folder__attempt_folder_is_gone(tmp_path: Path) -> None:
     assert caught.value.condition == "STAGING_DAMAGED"
     assert caught.value.attributes["file"] == str(tmp_path / "gone")
     assert not (tmp_path / "new").exists()
+
+
+def test_publish_folder__canceled_within_the_files_of_one_mini_batch(tmp_path: Path) -> None:
+    first = write(tmp_path / "a", {str(number): "" for number in range(9)})
+    placed: list[int] = []
+
+    def check() -> None:
+        placed.append(len(list(tmp_path.glob(".out.*/*"))))
+        if len(placed) == 3:
+            raise CanceledError("the job was canceled")
+
+    output = OutputMessage(str(tmp_path / "out"), "summary_only", "csv")
+    with pytest.raises(CanceledError):
+        publish_folder(
+            folders=[(0, (first,))], output=output, job_name="job", gate=PublishGate(check=check)
+        )
+    assert placed == [0, 1, 2]
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
 def test_publish_folder__repeat_after_a_killed_publish(tmp_path: Path) -> None:

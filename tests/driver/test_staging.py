@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -23,7 +24,7 @@ from sparkscore.driver.staging import (
     payload_schemas,
     read_outcomes,
 )
-from sparkscore.errors import MessageError, PublishError
+from sparkscore.errors import CanceledError, MessageError, PublishError
 
 MakeWave = Callable[..., list[Path]]
 
@@ -129,6 +130,24 @@ def test_payload_schemas__distinct_and_in_order(make_wave: MakeWave) -> None:
     files = make_wave({2: ["a"]}, {0: [1], 1: [2]})
     found = [schema.field("prediction").type for schema in payload_schemas(files)]
     assert found == [pa.int64(), pa.string()]
+
+
+def test_payload_schemas__end_where_the_job_is_to_stop(make_wave: MakeWave) -> None:
+    files = make_wave({0: [1]}, {1: [2]}, {2: [3]})
+    with pytest.raises(CanceledError):
+        payload_schemas(files, check=stop_at(2))
+    assert len(payload_schemas(files, check=stop_at(4))) == 1
+
+
+def stop_at(number: int) -> Callable[[], None]:
+    """Asked so often, it says that the job is to stop."""
+    asked = itertools.count(1)
+
+    def check() -> None:
+        if next(asked) >= number:
+            raise CanceledError("the job was canceled")
+
+    return check
 
 
 MEASURE = """

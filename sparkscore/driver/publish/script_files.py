@@ -122,9 +122,9 @@ def _fill(
     names = _Names()
     counts = {"files": 0, "bytes": 0, "renamed": 0}
     for mini_batch_id, attempts in folders:
-        gate.check()
         for attempt in attempts:
             for source, relative in _iter_files(Path(attempt)):
+                gate.check()
                 name = names.take(relative, mini_batch_id)
                 counts["files"] += 1
                 counts["bytes"] += source.lstat().st_size
