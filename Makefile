@@ -10,7 +10,7 @@ PYTEST_ARGS ?=
 TIMES ?= 10
 SEED ?=
 FAST := not spark and not cluster and not slow
-WORKERS ?= 2
+WORKERS ?= 3
 MINUTES ?= 30
 
 .PHONY: help
@@ -22,17 +22,17 @@ demo: setup java  ## set everything up; endpoints, deployments and jobs on real 
 	@$(IN_ENV) conf/examples/run-demo
 
 .PHONY: test
-test: setup java postgres azurite compiler chromium  ## set everything up and run the whole suite, the fast tests first
+test: setup java classes postgres azurite compiler chromium  ## set everything up and run the whole suite, the fast tests first
 	@$(PYTEST) -n $(WORKERS) --dist worksteal -m "$(FAST)" $(PYTEST_ARGS)
-	@$(PYTEST) -n $(WORKERS) --dist loadfile -m "not ($(FAST)) and not chaos" $(PYTEST_ARGS)
-	@$(PYTEST) -m chaos $(PYTEST_ARGS) tests/chaos
+	@$(PYTEST) -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not ($(FAST)) and not alone" $(PYTEST_ARGS)
+	@$(PYTEST) -m alone $(PYTEST_ARGS) tests/chaos
 
 .PHONY: test-fast
 test-fast: setup postgres azurite  ## run the tests that start neither Spark nor anything else that is slow
 	@$(PYTEST) -n $(WORKERS) --dist worksteal -m "$(FAST)" $(PYTEST_ARGS)
 
 .PHONY: chaos
-chaos: setup java azurite compiler  ## run the chaos tests with TIMES (10) as many faults, of SEED
+chaos: setup java classes azurite compiler  ## run the chaos tests with TIMES (10) as many faults, of SEED
 	@$(PYTEST) tests/chaos --chaos-faults $(TIMES) $(SEED:%=--chaos-seed %) $(PYTEST_ARGS)
 
 .PHONY: lint
@@ -76,6 +76,10 @@ $(INSTALLED): requirements.lock pyproject.toml scripts/setup
 .PHONY: java
 java: setup  ## find Java 17 or later (as root on Debian: install it)
 	@scripts/java > /dev/null
+
+.PHONY: classes
+classes: java  ## keep Spark's classes as JVMs map them, so that those of tests start sooner
+	@$(IN_ENV) python -m tests.class_archive
 
 .PHONY: postgres
 postgres:  ## find the PostgreSQL server that tests start (as root on Debian: install it)

@@ -10,19 +10,42 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from tests.class_archive import jvm_options
+
 if TYPE_CHECKING:
     from tests.servers.postgres import PostgresServer
 
 pytest_plugins = ["tests.servers.fixtures", "tests.chaos.plugin"]
 
-# The JVMs of tests live for seconds: its second compiler would cost more than it gives.
-for _name in ("SPARK_SUBMIT_OPTS", "SPARK_DAEMON_JAVA_OPTS"):
-    os.environ.setdefault(_name, "-XX:TieredStopAtLevel=1")
+os.environ.setdefault("SPARK_SUBMIT_OPTS", jvm_options())
+
+_LONGEST = (
+    "examples/test_examples.py",
+    "spark/test_resume.py",
+    "spark/test_recovery.py",
+    "spark/test_readme.py",
+    "spark/test_reference_scripts.py",
+    "spark/test_cluster.py",
+    "chaos/test_delta.py",
+    "spark/test_store_jobs.py",
+    "spark/test_command_line.py",
+    "endpoints/test_concurrency.py",
+    "assets/test_models_at_once.py",
+    "spark/test_jobs.py",
+    "chaos/test_leases.py",
+)
+"""Files of a minute or two, which begin first: none of them is to run alone at the end."""
 
 # No deadline: a busy machine is not a failure. The examples are the same in every run, so that a
 # change fails where it was made.
 settings.register_profile("suite", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("suite")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first; the others as they were."""
+    place = {name: number for number, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: place.get("/".join(item.path.parts[-2:]), len(place)))
 
 
 @pytest.fixture(scope="session")

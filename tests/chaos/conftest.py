@@ -17,11 +17,14 @@ from tests.spark.drivers import kill_drivers
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What stands in this folder runs with the slow tests."""
+    """What stands in this folder runs with the slow tests; what looks for things that jobs leave
+    anywhere on the machine runs alone, because it could not tell whose they are."""
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.chaos)
             item.add_marker(pytest.mark.slow)
+            if "surroundings" in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.alone)
 
 
 class Faults:

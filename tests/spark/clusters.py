@@ -17,6 +17,7 @@ from typing import Any
 import pyspark
 
 from sparkscore.targets.java import find_java
+from tests.class_archive import jvm_options
 
 SPARK_HOME = Path(pyspark.__file__).parent
 
@@ -112,13 +113,18 @@ class Cluster:
         environment = self._environment | {
             "SPARK_LOCAL_IP": host,
             "SPARK_LOCAL_DIRS": str(self._folder / "local"),
-            "JDK_JAVA_OPTIONS": f"-Djava.io.tmpdir={temporary} -XX:+PerfDisableSharedMem",
+            "JDK_JAVA_OPTIONS": (
+                f"-Djava.io.tmpdir={temporary} -XX:+PerfDisableSharedMem {jvm_options()}"
+            ),
         }
         java = Path(environment["JAVA_HOME"], "bin", "java")
+        # As Spark's own scripts give it: the archive of classes is for this path alone.
+        (first,) = SPARK_HOME.glob("jars/slf4j-api-*.jar")
+        class_path = f"{SPARK_HOME}/conf/:{first}:{SPARK_HOME}/jars/*"
         main = f"org.apache.spark.deploy.{kind}"
         with open(self._folder / "cluster.log", "ab") as log:
             process = subprocess.Popen(
-                [*by, str(java), "-Xmx256m", "-cp", f"{SPARK_HOME}/jars/*", main, *arguments],
+                [*by, str(java), "-Xmx256m", "-cp", class_path, main, *arguments],
                 env=environment,
                 cwd=self._folder,
                 stdin=subprocess.DEVNULL,

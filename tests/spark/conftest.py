@@ -38,6 +38,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """``local[2,4]`` with Delta, as a notebook would have it."""
+    session = open_spark(tmp_path_factory.mktemp("warehouse"))
+    yield session
+    session.stop()
+
+
+def open_spark(warehouse: Path) -> SparkSession:
+    """What ``spark`` gives, with its tables in ``warehouse``."""
     os.environ["PYSPARK_PYTHON"] = sys.executable
     os.environ["PYTHONPATH"] = str(Path(__file__).parents[2])
     conf: dict[str, Any] = {
@@ -46,14 +53,13 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         "spark.driver.memory": "1g",
         "spark.sql.shuffle.partitions": "2",
         "spark.databricks.delta.snapshotPartitions": "1",
-        "spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("warehouse")),
+        "spark.sql.warehouse.dir": str(warehouse),
         "spark.jars": ",".join(map(str, delta_jars())),
         **DELTA_CONF,
     }
     session = SparkSession.builder.master("local[2,4]").config(map=conf).getOrCreate()
     session.sparkContext.setLogLevel("OFF")
-    yield session
-    session.stop()
+    return session
 
 
 @pytest.fixture(autouse=True)
