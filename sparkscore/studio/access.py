@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 from sparkscore.control.access.roles import Role
 from sparkscore.errors import RequestError
 from sparkscore.rest.access import NoVerifier
+from sparkscore.rest.limits import UPLOAD_PATHS
 from sparkscore.studio.sessions import Session
 
 COOKIE = "sparkscore_session"
@@ -65,14 +66,17 @@ def _render_place(request: Request) -> str:
 async def check_forgery(
     request: Request, session: Annotated[Session, Depends(get_session)]
 ) -> None:
-    """Refuse what another site lets a browser send. Raises RequestError (FORGED_REQUEST)."""
+    """Refuse what another site lets a browser send. Raises RequestError (FORGED_REQUEST).
+
+    Uploads must have the token in a header: nothing of their bodies is read before.
+    """
     if request.method in _SAFE:
         return
     check_origin(request)
     given = request.headers.get(CSRF_HEADER)
-    if given is None:
+    if given is None and not request.url.path.startswith(UPLOAD_PATHS):
         given = str((await request.form()).get(CSRF_FIELD, ""))
-    if not hmac.compare_digest(given.encode(), session.csrf_token.encode()):
+    if given is None or not hmac.compare_digest(given.encode(), session.csrf_token.encode()):
         raise _forged()
 
 

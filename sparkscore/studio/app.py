@@ -13,6 +13,8 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sparkscore.errors import SparkscoreError
+from sparkscore.rest.oidc import OidcVerifier
+from sparkscore.rest.oidc_login import OidcLogin
 from sparkscore.studio.access import READS, LoginNeededError, check_forgery, find_session
 from sparkscore.studio.pages import STATIC, redirect, render_page
 from sparkscore.studio.routes import load_routers, login
@@ -39,6 +41,7 @@ def add_studio(app: FastAPI) -> None:
     studio = create_studio(app)
     app.mount(PREFIX, studio)
 
+    @app.get(PREFIX, include_in_schema=False)
     @app.get("/", include_in_schema=False)
     def go_to_studio() -> RedirectResponse:
         return RedirectResponse(f"{PREFIX}/")
@@ -50,6 +53,7 @@ def create_studio(server: FastAPI) -> FastAPI:
     for name in ("workspace", "config", "verifiers"):
         setattr(app.state, name, getattr(server.state, name))
     app.state.sessions = Sessions()
+    app.state.oidc_login = _make_oidc_login(server)
     _install_handlers(app)
     app.add_middleware(HeadersMiddleware)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
@@ -57,6 +61,15 @@ def create_studio(server: FastAPI) -> FastAPI:
     for router in load_routers():
         app.include_router(router, dependencies=[*READS, Depends(check_forgery)])
     return app
+
+
+def _make_oidc_login(server: FastAPI) -> OidcLogin | None:
+    """People may log in at the issuer if it knows this server by an id."""
+    settings = server.state.config.settings
+    if not (settings.oidc_issuer and settings.oidc_client_id):
+        return None
+    verifiers = (one for one in server.state.verifiers if isinstance(one, OidcVerifier))
+    return OidcLogin(settings, next(verifiers))
 
 
 def _note_route(request: Request) -> None:
@@ -78,6 +91,8 @@ class HeadersMiddleware:
                 headers = MutableHeaders(scope=message)
                 headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
                 headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+                # With less, browsers send forms with "Origin: null".
+                headers.setdefault("Referrer-Policy", "same-origin")
             await send(message)
 
         await self._app(scope, receive, watch)

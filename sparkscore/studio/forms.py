@@ -55,12 +55,13 @@ class Form:
         ``settings.mini_batch_size``) or a condition.
         """
         known = {**{name: name for name in self.data}, **(fields or {})}
+        message = error.message.removeprefix("--set: ")
         named = [error.attributes.get(name) for name in _NAMING_ATTRIBUTES]
         for found in (error.condition, *named):
             if isinstance(found, str) and found in known:
-                self.refuse(known[found], error.message)
+                self.refuse(known[found], message)
                 return
-        self.refuse("", error.message)
+        self.refuse("", message)
 
     def values(self) -> dict[str, Any]:
         """All texts by field, the last of each."""

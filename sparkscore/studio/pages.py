@@ -48,6 +48,7 @@ def make_environment() -> jinja2.Environment:
         ago=render_ago,
         moment=render_moment,
         pretty=render_pretty,
+        pair=make_pair,
     )
     environment.globals.update(version=sparkscore.__version__, Role=Role)
     return environment
@@ -73,11 +74,19 @@ def render_page(
         "workspace_name": request.app.state.workspace.name,
         "session": session,
         "person": None if session is None else session.principal,
+        "upload_limits": _get_upload_limits(request),
         "can": lambda role: session is not None and session.principal.role.covers(Role(role)),
         **values,
     }
     text = _get_environment().get_template(template).render(context)
-    return HTMLResponse(text, status_code=status, headers={"Cache-Control": "no-store"})
+    # Names of files may hold what is no Unicode.
+    content = text.encode("utf-8", errors="replace")
+    return HTMLResponse(content, status_code=status, headers={"Cache-Control": "no-store"})
+
+
+def _get_upload_limits(request: Request) -> dict[str, int]:
+    settings = request.app.state.config.settings
+    return {"bytes": settings.max_upload_bytes, "files": settings.max_upload_files}
 
 
 def render_macro(template: str, macro: str, /, **values: Any) -> str:
@@ -154,3 +163,8 @@ def render_moment(at: float | None) -> str:
 def render_pretty(value: object) -> str:
     """JSON for people."""
     return json.dumps(value, indent=2, default=str, ensure_ascii=False)
+
+
+def make_pair(text: str) -> tuple[str, str]:
+    """An option whose value is what is shown."""
+    return text, text
