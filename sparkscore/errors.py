@@ -44,6 +44,7 @@ from typing import Any
 
 HTTP_STATUSES: dict[str, int] = {
     "BODY_TOO_LARGE": 413,
+    "BODY_TOO_SLOW": 408,
     "FORBIDDEN": 403,
     "FORGED_REQUEST": 403,
     "HOST_NOT_ALLOWED": 403,
@@ -56,6 +57,7 @@ HTTP_STATUSES: dict[str, int] = {
     "STORE_NOT_WRITABLE": 503,
     "STORE_TOO_NEW": 503,
     "STORE_UNREACHABLE": 503,
+    "TOO_MANY_FILES": 413,
     "TOO_MANY_REQUESTS": 429,
     "UNAUTHENTICATED": 401,
     "UNKNOWN_PATH": 404,

@@ -10,7 +10,7 @@ import typer
 
 from sparkscore.cli import columns, flags
 from sparkscore.cli.confirm import confirm
-from sparkscore.cli.generic import Session, command, make_app
+from sparkscore.cli.generic import Session, command, make_app, show_plan
 from sparkscore.cli.job_flags import JobFlags
 from sparkscore.errors import UsageError
 
@@ -152,6 +152,9 @@ def invoke(
     given: InputFlags,
     job: JobFlags,
     file: flags.OptionalFile = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Print the plan of the job and start none.")
+    ] = False,
 ) -> Any:
     """Start a job and return at once."""
     from sparkscore.control.endpoints.request import InvokeRequest
@@ -167,4 +170,6 @@ def invoke(
         limit=given.limit,
         **job.to_fields(),
     )
+    if plan:
+        return show_plan(session, session.workspace.batch_endpoints.plan(name, request))
     return session.workspace.batch_endpoints.invoke(name, request)

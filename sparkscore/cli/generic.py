@@ -25,6 +25,7 @@ from sparkscore.errors import UsageError
 if TYPE_CHECKING:
     from sparkscore.cli.upload import UploadReport
     from sparkscore.control.assets.upload import UploadProgress
+    from sparkscore.control.planning import PlannedRun
     from sparkscore.control.workspace import Workspace
 
 
@@ -127,6 +128,16 @@ class Session(BareSession):
         is_terminal = sys.stdout.isatty()
         text = render_output(plain, self.format, columns=columns, is_terminal=is_terminal)
         typer.echo(text, nl=False)
+
+
+def show_plan(session: Session, planned: PlannedRun) -> None:
+    """Print a plan: as text, or as data where that was asked for."""
+    for line in planned.messages:
+        session.say(line)
+    if session.wants_data:
+        session.show(planned.to_dict())
+    else:
+        typer.echo(planned.render())
 
 
 def parse_format(text: str, *, where: str) -> OutputFormat:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
-import sys
-import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sparkscore.cli import columns, exit_codes, flags
+from sparkscore.cli.browser import open_browser
 from sparkscore.cli.confirm import confirm
 from sparkscore.cli.generic import Session, command, make_app
 from sparkscore.cli.job_flags import JobFlags
@@ -37,21 +35,24 @@ def show(
     """Show a job."""
     job = session.workspace.jobs.get(name)
     if web:
-        typer.echo(job.studio_endpoint, err=True)
-        _open_browser(job.studio_endpoint)
+        _show_page(session, job)
     return job
 
 
-def _open_browser(address: str) -> None:
-    """Open the page if there is a browser with a window; a text one would take the terminal."""
-    has_window = sys.platform in ("darwin", "win32") or any(
-        os.environ.get(name) for name in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY")
-    )
-    if has_window:
-        try:
-            webbrowser.open(address)
-        except (webbrowser.Error, OSError) as error:
-            typer.echo(f"no browser could be started: {error}", err=True)
+def _show_page(session: Session, job: Any) -> None:
+    """Say where a job's page is, and open it; a server that answers is given a login link."""
+    from sparkscore.control.access.login_links import is_answering, make_login_link
+
+    typer.echo(job.studio_endpoint, err=True)
+    server_url = session.workspace.config.server_url
+    if not is_answering(server_url):
+        session.say(f"no server answers at {server_url}: start one with sparkscore serve")
+        open_browser(job.studio_endpoint)
+        return
+    place = job.studio_endpoint.removeprefix(f"{server_url}/studio")
+    link = make_login_link(session.workspace, server_url, place=place)
+    session.say(f"log in, once and within 5 minutes, with: {link}")
+    open_browser(link)
 
 
 @command(app, "list", columns=columns.JOBS)

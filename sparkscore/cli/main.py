@@ -42,6 +42,7 @@ GROUPS: dict[str, tuple[str, str]] = {
     "model": ("model", "Models: what deployments score with."),
     "serve": ("serve", "Serve the workspace over HTTP until stopped."),
     "schema": ("schema", "JSON Schemas of YAML files, for editors."),
+    "studio": ("studio", "Open the workspace's pages, and log in by a link."),
     "token": ("token", "Tokens: who may use the server, and what for."),
     "workspace": ("workspace", "Workspaces: where all of this lives."),
 }

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sparkscore.cli import exit_codes, flags
-from sparkscore.cli.generic import BareSession, Session, command
+from sparkscore.cli.generic import BareSession, Session, command, show_plan
 from sparkscore.errors import CanceledError, UsageError
 
 if TYPE_CHECKING:
@@ -104,7 +104,9 @@ def run(
         )
     options = given.to_options(file, compute=compute)
     if plan:
-        _print_plan(options, session)
+        from sparkscore.control import plan_run
+
+        show_plan(session, plan_run(options))
     else:
         raise typer.Exit(_run(options, session))
 
@@ -175,18 +177,6 @@ def register(app: typer.Typer) -> None:
     command(app)(run)
     command(app, "compile")(compile_)
     command(app, "generate-script")(generate_script)
-
-
-def _print_plan(options: RunOptions, session: Session) -> None:
-    from sparkscore.control import plan_run
-
-    planned = plan_run(options)
-    for line in planned.messages:
-        session.say(line)
-    if session.wants_data:
-        session.show(json.loads(planned.render_json()))
-    else:
-        typer.echo(planned.render())
 
 
 def _refuse_beside_resume(given: JobFlags, file: Path | None, *, plan: bool) -> None:

@@ -33,18 +33,7 @@ def serve(
     ] = None,
 ) -> None:
     """Serve the workspace over HTTP until stopped."""
-    try:
-        import fastapi as fastapi
-        import jinja2 as jinja2
-        import jwt as jwt
-        import python_multipart as python_multipart
-        import uvicorn as uvicorn
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"the server needs {error.name}: pip install 'sparkscore[server]'",
-            dependency=error.name,
-            extra="server",
-        ) from error
+    check_libraries()
     from sparkscore.rest.config import ServerConfig
     from sparkscore.rest.serving import serve as run
     from sparkscore.studio.app import add_studio
@@ -66,3 +55,19 @@ def serve(
         typer.echo(f"sparkscore serves workspace {workspace.name} on {url}")
 
     run(workspace, config, on_url=show, extend=add_studio)
+
+
+def check_libraries() -> None:
+    """Raise MissingDependencyError if the extra of the server is not installed."""
+    try:
+        import fastapi as fastapi
+        import jinja2 as jinja2
+        import jwt as jwt
+        import python_multipart as python_multipart
+        import uvicorn as uvicorn
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"the server needs {error.name}: pip install 'sparkscore[server]'",
+            dependency=error.name,
+            extra="server",
+        ) from error

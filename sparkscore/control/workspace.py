@@ -46,6 +46,8 @@ class Workspace:
 
     The parts are opened on first use. One object may be used from several threads; any number of
     processes may use one workspace. ``places`` limits what callers may name; None: nothing does.
+    ``parks_beyond``: how many jobs may run at once, where those far down in the queue are parked
+    (see ``jobs.parking``); None: each job has a launcher at once.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Workspace:
         self.on_message: OnMessage = on_message or _ignore
         self.on_upload = on_upload
         self.places: PlacePolicy | None = None
+        self.parks_beyond: int | None = None
 
     @classmethod
     def open(

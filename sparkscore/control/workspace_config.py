@@ -13,6 +13,8 @@ from typing import Any
 
 from sparkscore.control.access.roles import parse_role
 from sparkscore.control.access.settings import SERVER_KEYS, ServerSettings
+from sparkscore.control.webhooks.settings import SECTION as WEBHOOKS
+from sparkscore.control.webhooks.settings import Webhook, read_webhooks
 from sparkscore.errors import (
     InvalidFieldError,
     MalformedDocumentError,
@@ -35,7 +37,8 @@ SETTINGS: dict[str, tuple[str, ...]] = {
     "jobs": ("folder", "max_running_jobs"),
     "server": SERVER_KEYS,
 }
-"""The tables of the file and their keys; docs/workspace.md explains each."""
+"""The tables of the file and their keys; docs/workspace.md explains each. ``[webhooks]`` has a
+table for each, see docs/webhooks.md."""
 
 _TEMPLATE = """\
 # Settings of a sparkscore workspace. Paths are relative to this file.
@@ -92,6 +95,7 @@ class WorkspaceConfig:
     datastore_options: dict[str, str] = field(default_factory=dict)
     logs_jobs: bool = True
     server: ServerSettings = field(default_factory=ServerSettings)
+    webhooks: tuple[Webhook, ...] = ()
 
     @property
     def file(self) -> Path:
@@ -129,6 +133,7 @@ def read_config(folder: Path) -> WorkspaceConfig:
         logs_jobs=values.get_switch("mlflow", "log_jobs", True),
         server_url=values.get_text("server", "url", DEFAULT_SERVER_URL).rstrip("/"),
         server=_read_server(values),
+        webhooks=read_webhooks(sections.get(WEBHOOKS, {}), file=file),
     )
 
 
@@ -142,10 +147,13 @@ def _read_server(values: _Values) -> ServerSettings:
         ),
         max_body_bytes=values.get_count(section, "max_body_bytes", known.max_body_bytes),
         max_upload_bytes=values.get_count(section, "max_upload_bytes", known.max_upload_bytes),
+        max_upload_files=values.get_count(section, "max_upload_files", known.max_upload_files),
         oidc_issuer=values.find_text(section, "oidc_issuer").rstrip("/"),
         oidc_audience=values.find_text(section, "oidc_audience"),
         oidc_role_claim=values.get_text(section, "oidc_role_claim", known.oidc_role_claim),
         oidc_roles=values.get_mapping(section, "oidc_roles"),
+        oidc_client_id=values.find_text(section, "oidc_client_id"),
+        oidc_scope=values.get_text(section, "oidc_scope", known.oidc_scope),
     )
     for role in settings.oidc_roles.values():
         parse_role(role)
@@ -247,8 +255,11 @@ def _read_toml(file: Path) -> dict[str, Any]:
 
 def _check_keys(sections: Mapping[str, Any], *, file: Path) -> None:
     for section, values in sections.items():
+        if section == WEBHOOKS:
+            continue
         if section not in SETTINGS or not isinstance(values, dict):
-            raise _unknown_key(f"[{section}]", [f"[{known}]" for known in SETTINGS], file=file)
+            known = [f"[{one}]" for one in (*SETTINGS, WEBHOOKS)]
+            raise _unknown_key(f"[{section}]", known, file=file)
         for key in values:
             if key not in SETTINGS[section]:
                 raise _unknown_key(key, SETTINGS[section], file=file, section=section)

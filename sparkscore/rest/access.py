@@ -108,7 +108,7 @@ def require(role: Role) -> Callable[..., Any]:
     It gives the Principal. Raises RequestError: UNAUTHENTICATED, FORBIDDEN.
     """
 
-    def check(principal: Principal = Depends(get_principal)) -> Principal:  # noqa: B008 - FastAPI's way
+    async def check(principal: Principal = Depends(get_principal)) -> Principal:  # noqa: B008 - FastAPI's way
         if not principal.role.covers(role):
             raise RequestError(
                 f"this takes the role {role.value}; {principal.name} is {principal.role.value}",

@@ -1,7 +1,8 @@
 """Puts the application together. Control plane.
 
 Handlers are plain functions, which run in the thread pool: ``control`` waits for disks and
-databases.
+databases. Dependencies that wait for nothing are coroutines: the way to a thread and back would
+take longer than they do.
 """
 
 from __future__ import annotations
@@ -18,18 +19,23 @@ from sparkscore.control.access.places import PlacePolicy
 from sparkscore.control.access.roles import Role
 from sparkscore.control.workspace import Workspace
 from sparkscore.rest.access import TokenVerifier, Verifier, require
+from sparkscore.rest.bodies import check_json
 from sparkscore.rest.config import ServerConfig
 from sparkscore.rest.errors import AsciiJson, BugMiddleware, install_handlers
 from sparkscore.rest.limits import LimitMiddleware, RateLimiter
 from sparkscore.rest.metrics import Metrics
+from sparkscore.rest.openapi import ERRORS, install_document
 from sparkscore.rest.paths import PrefixMiddleware, get_resource_prefix
 from sparkscore.rest.routes import load_own_routers, load_resource_routers, server
 from sparkscore.rest.v1 import PREFIX as OWN_PREFIX
+from sparkscore.rest.v1 import files
 from sparkscore.rest.watching import WatchMiddleware
 
 
 def create_app(workspace: Workspace, config: ServerConfig) -> FastAPI:
     """The application that serves one workspace; limits which places its callers may name.
+
+    Jobs that it makes are parked while they wait far down in the queue.
 
     Raises OutputNotWritableError (AUDIT_NOT_WRITABLE), or InvalidFieldError for settings.
     """
@@ -37,6 +43,7 @@ def create_app(workspace: Workspace, config: ServerConfig) -> FastAPI:
     audit = AuditLog(workspace.folder)
     audit.check()
     workspace.places = PlacePolicy(settings.allowed_hosts)
+    workspace.parks_beyond = workspace.config.max_running_jobs
     _open_parts(workspace)
     metrics = Metrics()
     limits: dict[str, Any] = {
@@ -53,6 +60,7 @@ def create_app(workspace: Workspace, config: ServerConfig) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         dependencies=[Depends(note_route)],
+        responses=ERRORS,
         middleware=[
             Middleware(WatchMiddleware, metrics=metrics, audit=audit),
             Middleware(LimitMiddleware, **limits),
@@ -63,6 +71,7 @@ def create_app(workspace: Workspace, config: ServerConfig) -> FastAPI:
     app.state.workspace, app.state.config, app.state.metrics = workspace, config, metrics
     app.state.verifiers = _make_verifiers(workspace, config)
     install_handlers(app)
+    install_document(app)
     app.include_router(server.open_router)
     # Every route takes at least a reader, whatever it says itself.
     anybody = [Depends(require(Role.READER))]
@@ -71,7 +80,8 @@ def create_app(workspace: Workspace, config: ServerConfig) -> FastAPI:
         prefix = get_resource_prefix(workspace.name)
         app.include_router(router, prefix=prefix, dependencies=anybody)
     for router in load_own_routers():
-        app.include_router(router, prefix=OWN_PREFIX, dependencies=anybody)
+        checks = [] if router is files.router else [Depends(check_json)]
+        app.include_router(router, prefix=OWN_PREFIX, dependencies=[*anybody, *checks])
     return app
 
 
@@ -82,7 +92,7 @@ def _open_parts(workspace: Workspace) -> None:
             getattr(workspace, name)
 
 
-def note_route(request: Request) -> None:
+async def note_route(request: Request) -> None:
     """Leave the declared path for the metrics."""
     request.state.route = getattr(request.scope.get("route"), "path", "none")
 

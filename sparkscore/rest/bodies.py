@@ -7,6 +7,7 @@ latter.
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Annotated, Any
 
@@ -17,6 +18,7 @@ from sparkscore.errors import RequestError
 _TEXT_OR_COMMA = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|,(?=\s*[}\]])', re.DOTALL)
 # A text that never ends is matched to the end, or each of its quotes would be tried again.
 _MAX_DEPTH = 64
+_BAD_TEXT = re.compile("[\0\ud800-\udfff]")
 
 
 def parse_body(raw: bytes) -> dict[str, Any]:
@@ -29,7 +31,7 @@ def parse_body(raw: bytes) -> dict[str, Any]:
     try:
         text = _TEXT_OR_COMMA.sub(_drop_comma, raw.decode("utf-8-sig"))
         body = json.loads(text, parse_constant=_refuse_constant)
-        check_depth(body)
+        check_content(body)
     except UnicodeDecodeError as error:
         raise _malformed(f"it is not UTF-8 at byte {error.start}") from error
     except json.JSONDecodeError as error:
@@ -42,14 +44,35 @@ def parse_body(raw: bytes) -> dict[str, Any]:
     return body
 
 
-def check_depth(value: object, depth: int = 0) -> None:
-    """Raise ValueError for what nests deeper than anything that is meant."""
+def check_content(value: object, depth: int = 0) -> None:
+    """Raise ValueError for what nests deeper than anything that is meant, and for bad texts.
+
+    NUL and halves of characters are in no name, path or description: what they would do further in
+    depends on who reads them.
+    """
     if depth > _MAX_DEPTH:
         raise ValueError(f"it nests more than {_MAX_DEPTH} deep")
-    members = value.values() if isinstance(value, dict) else value
+    if isinstance(value, str) and _BAD_TEXT.search(value):
+        raise ValueError("a text in it holds NUL or half a character")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{value} is no JSON")
     if isinstance(value, (dict, list)):
-        for member in members:  # type: ignore[attr-defined]
-            check_depth(member, depth + 1)
+        for member in (*value, *value.values()) if isinstance(value, dict) else value:
+            check_content(member, depth + 1)
+
+
+async def check_json(request: Request) -> None:
+    """The same for a body that FastAPI has read: a dependency. Raises RequestError."""
+    if "json" not in request.headers.get("content-type", ""):
+        return
+    try:
+        content = await request.json()
+    except (ValueError, RecursionError):
+        return  # an operation that takes a body has refused it
+    try:
+        check_content(content)
+    except ValueError as error:
+        raise _malformed(str(error)) from error
 
 
 def _drop_comma(match: re.Match[str]) -> str:
@@ -72,4 +95,5 @@ async def read_body(request: Request) -> dict[str, Any]:
 
 
 Body = Annotated[dict[str, Any], Depends(read_body)]
-"""For handlers of the reference's paths; what it must look like is said by ``openapi_extra``."""
+"""For handlers of the reference's paths; the document says of it
+``openapi_extra=TOLERANT_BODY``."""

@@ -10,15 +10,15 @@ from sparkscore.control.workspace import Workspace
 from sparkscore.rest.ids import SHORT_PREFIX, Place
 
 
-def get_workspace(request: Request) -> Workspace:
+async def get_workspace(request: Request) -> Workspace:
     """The one workspace that this server serves; shared by all threads."""
     workspace: Workspace = request.app.state.workspace
     return workspace
 
 
-def get_place(request: Request) -> Place:
+async def get_place(request: Request) -> Place:
     """The server's address as the client wrote it, and the prefix of the path it used."""
-    workspace = get_workspace(request)
+    workspace: Workspace = request.app.state.workspace
     base = request.base_url
     prefix = getattr(request.state, "prefix", "") or SHORT_PREFIX.format(workspace=workspace.name)
     is_long = prefix.lower().startswith("/subscriptions/")

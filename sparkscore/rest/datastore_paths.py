@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -9,16 +10,22 @@ from sparkscore.rest.envelope import split_azure_uri
 
 if TYPE_CHECKING:
     from sparkscore.control import InvokeRequest, Workspace
+    from sparkscore.control.assets.entities import Datastore
 
 
 def find_datastore_path(workspace: Workspace, uri: str) -> tuple[str, str] | None:
+    """As ``find_in_datastores``, in those of the workspace."""
+    return find_in_datastores(workspace.datastores.list(), uri)
+
+
+def find_in_datastores(datastores: Iterable[Datastore], uri: str) -> tuple[str, str] | None:
     """The name of the datastore that holds ``uri``, the deepest one, and the path in it.
 
     ``https://ACCOUNT.blob...`` names what ``abfss://`` and ``wasbs://`` do, and so does the
     address of a datastore's own endpoint.
     """
     found: list[tuple[int, str, str]] = []
-    for datastore in workspace.datastores.list():
+    for datastore in datastores:
         for root in _list_roots(datastore.uri, datastore.options.get("endpoint")):
             if uri == root or uri.startswith(f"{root}/"):
                 found.append((len(root), datastore.name, uri[len(root) :].strip("/")))

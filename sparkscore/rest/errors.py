@@ -15,13 +15,16 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sparkscore.errors import RequestError, SparkscoreError
+from sparkscore.rest.openapi import PROBLEM
 
-PROBLEM = "application/problem+json"
 REALM = "sparkscore"
+METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 
 _logger = logging.getLogger("sparkscore.rest")
 _BUSY_SECONDS = 1
@@ -51,7 +54,9 @@ def install_handlers(app: FastAPI) -> None:
         cause = error.__cause__
         if isinstance(cause, SparkscoreError):
             return render_failure(request.scope, cause)
-        return render_failure(request.scope, _describe_unrouted(request, error), error.headers)
+        failure = _describe_unrouted(request, error)
+        headers = {"Allow": _list_methods(request)} if error.status_code == 405 else error.headers
+        return render_failure(request.scope, failure, headers)
 
 
 def render_failure(
@@ -138,6 +143,17 @@ def _describe_unrouted(request: Request, error: HTTPException) -> RequestError:
     return described
 
 
+def _list_methods(request: Request) -> str:
+    """The methods of all routes of the path, for the header Allow."""
+    routes = request.app.routes
+    scopes = {method: {**request.scope, "method": method} for method in METHODS}
+    return ", ".join(
+        method
+        for method, scope in scopes.items()
+        if any(route.matches(scope)[0] is Match.FULL for route in routes)
+    )
+
+
 class BugMiddleware:
     """Pure ASGI: an error that nobody foresaw becomes 500 with an id; the log has the rest."""
 
@@ -157,12 +173,19 @@ class BugMiddleware:
 
         try:
             await self._app(scope, receive, watch)
+        except ClientDisconnect:
+            await render_failure(scope, _describe_gone())(scope, receive, send)
         except Exception as error:
             failure_id = secrets.token_hex(8)
             _logger.exception("failure %s: %s %s", failure_id, scope["method"], scope["path"])
             if has_begun:
                 raise
             await render_failure(scope, _describe_bug(failure_id, error))(scope, receive, send)
+
+
+def _describe_gone() -> RequestError:
+    """Nobody reads it: it is for the log of writes."""
+    return RequestError("the client went before its request was whole", condition="CLIENT_GONE")
 
 
 def _describe_bug(failure_id: str, error: Exception) -> SparkscoreError:

@@ -1,4 +1,4 @@
-"""How often clients may ask, and how much they may send. Control plane.
+"""How often clients may ask, how much they may send, and how slowly. Control plane.
 
 Each address has a bucket of requests that fills up again all the time. A wrong token costs as much
 as many requests, so that nobody can try tokens.
@@ -6,6 +6,7 @@ as many requests, so that nobody can try tokens.
 
 from __future__ import annotations
 
+import asyncio
 import math
 import threading
 import time
@@ -21,6 +22,10 @@ UPLOAD_PATHS = ("/api/v1/uploads", "/studio/uploads")
 """Below these bodies may be as big as ``max_upload_bytes``."""
 
 FAILED_LOGIN_COST = 50
+BODY_GRACE_SECONDS = 30.0
+BODY_BYTES_PER_SECOND = 1024.0
+"""A body may keep the server waiting so long, and longer the more of it has come."""
+
 _MAX_CLIENTS = 10_000
 
 
@@ -51,7 +56,8 @@ class RateLimiter:
 
 
 class LimitMiddleware:
-    """Pure ASGI: 429 for clients that ask too often, 413 for bodies that are too big."""
+    """Pure ASGI: 429 for clients that ask too often, 413 for bodies that are too big, 408 for those
+    that come too slowly."""
 
     def __init__(
         self, app: ASGIApp, *, limiter: RateLimiter, max_body_bytes: int, max_upload_bytes: int
@@ -78,7 +84,7 @@ class LimitMiddleware:
                 self._limiter.take(client, FAILED_LOGIN_COST)
             await send(message)
 
-        await self._app(scope, _counting(receive, limit), watch)
+        await self._app(scope, _watched(receive, limit), watch)
 
     def _get_limit(self, scope: Scope) -> int:
         is_upload = scope["path"].startswith(UPLOAD_PATHS)
@@ -91,19 +97,28 @@ def get_address(scope: Scope) -> str | None:
     return None if client is None else str(client[0])
 
 
-def _counting(receive: Receive, limit: int) -> Receive:
-    """``receive`` that raises RequestError (BODY_TOO_LARGE) once too much has come."""
-    count = 0
+def _watched(receive: Receive, limit: int) -> Receive:
+    """``receive`` that raises RequestError: BODY_TOO_LARGE, BODY_TOO_SLOW."""
+    count, waited_seconds, is_whole = 0, 0.0, False
 
-    async def receive_counted() -> Message:
-        nonlocal count
-        message = await receive()
+    async def receive_watched() -> Message:
+        nonlocal count, waited_seconds, is_whole
+        if is_whole:
+            return await receive()  # which tells when the client goes
+        begun = time.monotonic()
+        allowed = BODY_GRACE_SECONDS + count / BODY_BYTES_PER_SECOND - waited_seconds
+        try:
+            message = await asyncio.wait_for(receive(), max(allowed, 0.0))
+        except asyncio.TimeoutError:
+            raise _too_slow(count) from None
+        waited_seconds += time.monotonic() - begun
         count += len(message.get("body", b""))
+        is_whole = not message.get("more_body", False)
         if count > limit:
             raise _too_big(limit)
         return message
 
-    return receive_counted
+    return receive_watched
 
 
 def _get_length(scope: Scope) -> int:
@@ -120,6 +135,14 @@ def _too_many(wait_seconds: float) -> RequestError:
         f"too many requests came from this address: wait {seconds} s",
         condition="TOO_MANY_REQUESTS",
         retry_after_seconds=seconds,
+    )
+
+
+def _too_slow(count: int) -> RequestError:
+    return RequestError(
+        f"the body came too slowly: {count} bytes are here, and the rest was waited for",
+        condition="BODY_TOO_SLOW",
+        received_bytes=count,
     )
 
 

@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 import urllib.request
+from collections.abc import Mapping
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
@@ -39,7 +40,7 @@ class IssuerKeys:
     """The keys of an issuer by id; safe for threads."""
 
     def __init__(self, issuer: str) -> None:
-        _check_url(issuer, what="oidc_issuer")
+        check_url(issuer, what="oidc_issuer")
         self._issuer = issuer
         self._lock = threading.Lock()
         self._keys: dict[str, Any] = {}
@@ -88,22 +89,31 @@ class OidcVerifier:
 
     def find(self, text: str) -> Principal | None:
         """Who a JWT belongs to. Raises RequestError (FORBIDDEN) if no role is mapped to it."""
+        claims = self.find_claims(text, audience=self._settings.oidc_audience)
+        return None if claims is None else self.get_principal(claims)
+
+    def find_claims(self, text: str, *, audience: str) -> dict[str, Any] | None:
+        """What a JWT of the issuer for ``audience`` says; None if it does not hold."""
         try:
             header = jwt.get_unverified_header(text)
             key = self._keys.find(header.get("kid"))
             if key is None:
                 return None
-            claims = jwt.decode(
+            claims: dict[str, Any] = jwt.decode(
                 text,
                 key.key,
                 algorithms=_get_algorithms(key),
-                audience=self._settings.oidc_audience,
+                audience=audience,
                 issuer=[self._settings.oidc_issuer, f"{self._settings.oidc_issuer}/"],
                 leeway=_LEEWAY_SECONDS,
                 options={"require": ["exp", "iss", "aud", "sub"]},
             )
         except (jwt.InvalidTokenError, jwt.InvalidKeyError):
             return None
+        return claims
+
+    def get_principal(self, claims: dict[str, Any]) -> Principal:
+        """Whom claims name. Raises RequestError (FORBIDDEN) if no role is mapped to them."""
         return Principal(str(claims["sub"]), self._get_role(claims), "oidc")
 
     def _get_role(self, claims: dict[str, Any]) -> Role:
@@ -126,13 +136,19 @@ def _get_algorithms(key: Any) -> list[str]:
     return [name for name in ALGORITHMS if name.startswith(starts)] if starts else []
 
 
-def _fetch_keys(issuer: str) -> dict[str, Any]:
-    described = _fetch_json(f"{issuer}/.well-known/openid-configuration")
+def fetch_description(issuer: str) -> dict[str, Any]:
+    """What an issuer says of itself. Raises what opening a URL does, or ValueError."""
+    described: dict[str, Any] = fetch_json(f"{issuer}/.well-known/openid-configuration")
     if str(described["issuer"]).rstrip("/") != issuer:
         raise ValueError(f"it calls itself {described['issuer']}")
-    _check_url(described["jwks_uri"], what="jwks_uri")
+    return described
+
+
+def _fetch_keys(issuer: str) -> dict[str, Any]:
+    described = fetch_description(issuer)
+    check_url(described["jwks_uri"], what="jwks_uri")
     keys = {}
-    for number, entry in enumerate(_fetch_json(described["jwks_uri"])["keys"]):
+    for number, entry in enumerate(fetch_json(described["jwks_uri"])["keys"]):
         if entry.get("use", "sig") != "sig" or entry.get("kty") not in ("RSA", "EC"):
             continue
         try:
@@ -142,8 +158,12 @@ def _fetch_keys(issuer: str) -> dict[str, Any]:
     return keys
 
 
-def _fetch_json(url: str) -> Any:
-    request = urllib.request.Request(url, headers={"Accept": "application/json"})  # noqa: S310
+def fetch_json(
+    url: str, *, form: bytes | None = None, headers: Mapping[str, str] | None = None
+) -> Any:
+    """The JSON that an address answers; ``form`` is sent to it. Raises URLError or ValueError."""
+    sent = {"Accept": "application/json", **(headers or {})}
+    request = urllib.request.Request(url, data=form, headers=sent)  # noqa: S310
     try:
         with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310
             return json.loads(answer.read(_MAX_DOCUMENT_BYTES))
@@ -152,7 +172,8 @@ def _fetch_json(url: str) -> Any:
             raise URLError(f"{url} answers {error.code}") from None
 
 
-def _check_url(url: str, *, what: str) -> None:
+def check_url(url: str, *, what: str) -> None:
+    """Raise InvalidFieldError (INSECURE_ISSUER) for an address without TLS, but on loopback."""
     parts = urlsplit(url)
     is_local = parts.scheme == "http" and is_loopback(parts.hostname or "")
     if parts.scheme != "https" and not is_local:

@@ -23,7 +23,7 @@ _SKIP_TEXT = "How many items to leave out, or the text that a nextLink holds."
 _ORDER_TEXT = "name or createdAt, with asc or desc after it."
 
 
-def read_paging(
+async def read_paging(
     request: Request,
     top: Annotated[
         int, Query(alias="$top", ge=1, le=DEFAULT_TOP, description=_TOP_TEXT)
@@ -72,6 +72,21 @@ class Paging:
         if self.offset + self.top < len(ordered):
             found["nextLink"] = self._link(str(self.offset + self.top))
         return found
+
+    def cut_lazily(
+        self, read: Callable[[int, int], Sequence[Any]], render: Callable[[Any], dict[str, Any]]
+    ) -> dict[str, Any]:
+        """One page of a list too long to make whole.
+
+        ``read`` gives the items after so many, at most so many, in the one order that they have.
+        """
+        if self.order_by:
+            raise _unknown_order(self.order_by, "this list has one order")
+        found = read(self.offset, self.top + 1)
+        answer: dict[str, Any] = {"value": [render(item) for item in found[: self.top]]}
+        if len(found) > self.top:
+            answer["nextLink"] = self._link(str(self.offset + self.top))
+        return answer
 
     def cut_jobs(
         self, jobs: Callable[..., Any], render: Callable[[Any], dict[str, Any]], **wanted: Any

@@ -11,7 +11,7 @@ import re
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sparkscore.errors import NotFoundError
+from sparkscore.errors import NotFoundError, RequestError
 from sparkscore.rest.errors import render_failure
 
 _PREFIX = re.compile(
@@ -40,6 +40,9 @@ class PrefixMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if "\0" in scope["path"] or b"%00" in scope["query_string"]:
+            await render_failure(scope, _refuse_nul())(scope, receive, send)
+            return
         match = _PREFIX.fullmatch(scope["path"])
         if match is None:
             is_scoring = _SCORING.fullmatch(scope["path"]) is not None
@@ -60,3 +63,7 @@ class PrefixMiddleware:
             condition="WORKSPACE_NOT_FOUND",
             name=name,
         )
+
+
+def _refuse_nul() -> RequestError:
+    return RequestError("a NUL is in the address: it stands for no name")

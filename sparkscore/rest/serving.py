@@ -21,6 +21,7 @@ from sparkscore.control.workspace_config import DEFAULT_SERVER_URL
 from sparkscore.errors import InvalidFieldError, UsageError
 from sparkscore.rest.app import create_app
 from sparkscore.rest.config import ServerConfig
+from sparkscore.rest.connections import PatientProtocol
 
 GRACE_SECONDS = 10
 """How long requests may go on after the server was told to stop."""
@@ -33,12 +34,13 @@ def serve(
     config: ServerConfig,
     *,
     on_url: Callable[[str], None],
-    extend: Callable[[FastAPI], None] = lambda app: None,
+    extend: Callable[[FastAPI], None] | None = None,
 ) -> None:
     """Serve the workspace until SIGTERM or SIGINT; jobs go on without the server.
 
-    ``extend`` adds to the application what is not REST. ``on_url`` gets the server's URL once it listens. Raises UsageError (INSECURE_ADDRESS,
-    ADDRESS_NOT_AVAILABLE), InvalidFieldError (INVALID_CERTIFICATE) and what ``create_app`` does.
+    ``extend`` adds to the application what is not REST. ``on_url`` gets the server's URL once it
+    listens. Raises UsageError (INSECURE_ADDRESS, ADDRESS_NOT_AVAILABLE), InvalidFieldError
+    (INVALID_CERTIFICATE) and what ``create_app`` does.
     """
     config.check()
     _check_certificate(config)
@@ -47,7 +49,8 @@ def serve(
         if workspace.config.server_url == DEFAULT_SERVER_URL:
             workspace.config = dataclasses.replace(workspace.config, server_url=url)
         app = create_app(workspace, config)
-        extend(app)
+        if extend is not None:
+            extend(app)
         server = _Server(_configure(app, config), on_started=lambda: on_url(url))
         tell_ends(workspace)
         with _signals_are_the_servers():
@@ -80,6 +83,7 @@ def _configure(app: FastAPI, config: ServerConfig) -> uvicorn.Config:
         h11_max_incomplete_event_size=_HEADER_BYTES,
         timeout_graceful_shutdown=GRACE_SECONDS,
         lifespan="off",
+        http=PatientProtocol,
     )
 
 
@@ -105,6 +109,8 @@ def _listening(config: ServerConfig) -> Iterator[socket.socket]:
             host, config.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         listener = socket.create_server(address[:2], family=family, backlog=2048)
+        # Connections inherit it: an answer goes in two pieces, and the second one must not wait.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except OSError as error:
         raise UsageError(
             f"{host}:{config.port} cannot be listened on: {error.strerror or error}; choose "

@@ -11,7 +11,7 @@ _MILLISECONDS = 1000
 
 
 class Started:
-    """When a request came: a dependency of handlers that make things."""
+    """When a request came."""
 
     def __init__(self) -> None:
         self._at = time.time()
@@ -26,4 +26,9 @@ class Started:
         response.status_code = 201 if is_new else 200
 
 
-StartedAt = Annotated[Started, Depends(Started)]
+async def note_start() -> Started:
+    """A dependency of handlers that make things."""
+    return Started()
+
+
+StartedAt = Annotated[Started, Depends(note_start)]

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from sparkscore.spec.references import parse_datastore as parse_datastore
     from sparkscore.spec.references import parse_model as parse_model
     from sparkscore.spec.references import parse_output as parse_output
+    from sparkscore.spec.rendering import render_yaml as render_yaml
     from sparkscore.spec.schema import deployment_json_schema as deployment_json_schema
     from sparkscore.spec.schema import document_json_schema as document_json_schema
     from sparkscore.spec.settings import RetrySettings as RetrySettings
@@ -76,6 +77,7 @@ _NAMES = {
         "parse_model",
         "parse_output",
     ),
+    "rendering": ("render_yaml",),
     "schema": ("deployment_json_schema", "document_json_schema"),
     "settings": ("RetrySettings", "SettingsSpec"),
     "spark_conf": ("refused_spark_conf",),
@@ -122,6 +124,7 @@ __all__ = [
     "parse_model",
     "parse_output",
     "refused_spark_conf",
+    "render_yaml",
 ]
 
 

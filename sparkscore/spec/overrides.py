@@ -60,7 +60,7 @@ class Editor:
     def apply_additions(self, additions: Sequence[Words | str]) -> None:
         """Add to lists and maps: ``tags.a=b``, or a list's or map's key and then what to add."""
         for addition in additions:
-            key, *values = [addition] if isinstance(addition, str) else addition
+            key, *values = [addition] if isinstance(addition, str) else addition or [""]
             if values:
                 self._add(key, values)
             else:
@@ -69,7 +69,7 @@ class Editor:
     def apply_removals(self, removals: Sequence[Words | str]) -> None:
         """Remove keys, or items of lists by their position from 0."""
         for removal in removals:
-            key, *positions = [removal] if isinstance(removal, str) else removal
+            key, *positions = [removal] if isinstance(removal, str) else removal or [""]
             self._remove(Entry(None, key.strip(), Place("--remove")), positions)
 
     def _parse(self, text: str, *, place: Place) -> Entry | Problem:

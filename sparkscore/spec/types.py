@@ -220,7 +220,13 @@ Switch = Annotated[bool, Allowed("true or false")]
 LoggingLevel = Annotated[
     Literal["warning", "info", "debug"],
     BeforeValidator(_lower),
-    WithJsonSchema({"type": "string", "pattern": _any_case("^(warning|info|debug)$")}),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": _any_case("^(warning|info|debug)$"),
+            "examples": ["warning", "info", "debug"],
+        }
+    ),
     Allowed("warning, info or debug"),
 ]
 TableName = Annotated[

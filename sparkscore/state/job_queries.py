@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Boolean, ColumnElement, Select, column, func, select
+from sqlalchemy import BigInteger, Boolean, ColumnElement, Select, cast, column, func, or_, select
 
-from sparkscore.state.job_status import ACTIVE
-from sparkscore.state.tables import jobs
+from sparkscore.state.job_status import ACTIVE, QUEUED, WAITING
+from sparkscore.state.records import ProcessIdentity
+from sparkscore.state.tables import endpoints, jobs
 
 Archived = Literal["exclude", "include", "only"]
+
+DAY_SECONDS = 86_400
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,9 +44,59 @@ def select_status_counts(wanted: JobFilter) -> Select[Any]:
     return select(jobs.c.status, func.count()).where(*conditions).group_by(jobs.c.status)
 
 
-def select_active_jobs() -> Select[Any]:
-    """Jobs that may still change, the oldest first."""
-    return select(jobs).where(jobs.c.status.in_(ACTIVE)).order_by(jobs.c.sequence)
+def select_day_counts(wanted: JobFilter, *, since: float) -> Select[Any]:
+    """Day of creation (counted from the epoch, UTC), status and number of jobs made since then."""
+    day = cast(jobs.c.created_at, BigInteger) // DAY_SECONDS
+    conditions = (*_conditions(wanted), jobs.c.created_at >= since)
+    return select(day, jobs.c.status, func.count()).where(*conditions).group_by(day, jobs.c.status)
+
+
+def select_active_jobs(*, ahead_of: int | None = None) -> Select[Any]:
+    """Jobs that may still change, the oldest first; not those that wait behind this sequence."""
+    query = select(jobs).where(jobs.c.status.in_(ACTIVE)).order_by(jobs.c.sequence)
+    if ahead_of is None:
+        return query
+    return query.where(or_(jobs.c.sequence <= ahead_of, jobs.c.status.not_in(WAITING)))
+
+
+def select_queued_jobs(
+    creator: ProcessIdentity | None, *, limit: int, before_sequence: int | None = None
+) -> Select[Any]:
+    """Jobs of this creator that are Queued, the oldest first."""
+    query = (
+        select(jobs)
+        .where(jobs.c.status == QUEUED, jobs.c.creator == _as_document(creator))
+        .order_by(jobs.c.sequence)
+        .limit(limit)
+    )
+    return query if before_sequence is None else query.where(jobs.c.sequence < before_sequence)
+
+
+def select_launched_jobs(creator: ProcessIdentity | None) -> Select[Any]:
+    """Jobs of this creator that may still change and have had a launcher."""
+    return select_active_jobs().where(
+        jobs.c.launcher.is_not(None), jobs.c.creator == _as_document(creator)
+    )
+
+
+def _as_document(process: ProcessIdentity | None) -> dict[str, Any] | None:
+    return None if process is None else asdict(process)
+
+
+def select_newest_jobs() -> Select[Any]:
+    """Endpoint key, name and status of the newest job of each endpoint that is there.
+
+    One look into the index for each endpoint: their jobs are not counted through.
+    """
+    others = jobs.alias("others")
+    newest = (
+        select(func.max(others.c.sequence))
+        .where(others.c.endpoint_key == endpoints.c.key, others.c.is_archived.is_(False))
+        .correlate(endpoints)
+        .scalar_subquery()
+    )
+    rows = endpoints.join(jobs, jobs.c.sequence == newest)
+    return select(endpoints.c.key, jobs.c.name, jobs.c.status).select_from(rows)
 
 
 def archived_condition(archived: Archived) -> list[ColumnElement[bool]]:

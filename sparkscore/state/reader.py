@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import Column, Connection, Select, select
+from sqlalchemy import Column, Connection, Select, func, select
 
 from sparkscore.errors import NotFoundError
 from sparkscore.state.job_queries import (
@@ -16,8 +16,12 @@ from sparkscore.state.job_queries import (
     JobFilter,
     archived_condition,
     select_active_jobs,
+    select_day_counts,
     select_job_count,
     select_jobs,
+    select_launched_jobs,
+    select_newest_jobs,
+    select_queued_jobs,
     select_status_counts,
 )
 from sparkscore.state.names import all_archived, not_found, version_not_found
@@ -29,6 +33,7 @@ from sparkscore.state.records import (
     DeploymentRecord,
     EndpointRecord,
     JobRecord,
+    ProcessIdentity,
     TokenRecord,
 )
 from sparkscore.state.rows import from_row
@@ -92,6 +97,20 @@ class Reader:
         query = select(deployments).where(deployments.c.endpoint_key == key)
         return sorted(self._list(DeploymentRecord, query), key=lambda record: record.name)
 
+    def count_deployments(self) -> dict[str, int]:
+        """How many deployments each endpoint has that has any, by its name in lower case."""
+        key = deployments.c.endpoint_key
+        rows = self._connection.execute(select(key, func.count()).group_by(key))
+        return {str(endpoint): int(count) for endpoint, count in rows}
+
+    def find_newest_jobs(self) -> dict[str, tuple[str, str]]:
+        """Name and status of the newest job of each endpoint, by its name in lower case.
+
+        Archived jobs are left out; the status is the one that was last recorded.
+        """
+        rows = self._connection.execute(select_newest_jobs())
+        return {str(endpoint): (str(name), str(status)) for endpoint, name, status in rows}
+
     def find_job(self, name: str) -> JobRecord | None:
         return self._find(JobRecord, select(jobs).where(jobs.c.name == name))
 
@@ -122,9 +141,33 @@ class Reader:
         rows = self._connection.execute(select_status_counts(wanted))
         return {str(status): int(count) for status, count in rows}
 
-    def list_active_jobs(self) -> list[JobRecord]:
-        """Jobs that have not ended, the oldest first: the queue."""
-        return self._list(JobRecord, select_active_jobs())
+    def count_jobs_by_day(
+        self, *, since: float, wanted: JobFilter = _EVERY_JOB
+    ) -> dict[tuple[int, str], int]:
+        """How many jobs of each day (counted from the epoch, UTC) have each status.
+
+        Jobs that were made before ``since``, in seconds since the epoch, are left out.
+        """
+        rows = self._connection.execute(select_day_counts(wanted, since=since))
+        return {(int(day), str(status)): int(count) for day, status, count in rows}
+
+    def list_active_jobs(self, *, ahead_of: int | None = None) -> list[JobRecord]:
+        """Jobs that have not ended, the oldest first: the queue.
+
+        With ``ahead_of``, a job's sequence, those that wait behind it are left out.
+        """
+        return self._list(JobRecord, select_active_jobs(ahead_of=ahead_of))
+
+    def list_queued_jobs(
+        self, creator: ProcessIdentity | None, *, limit: int, before_sequence: int | None = None
+    ) -> list[JobRecord]:
+        """Jobs of one creator that are Queued, the oldest first."""
+        query = select_queued_jobs(creator, limit=limit, before_sequence=before_sequence)
+        return self._list(JobRecord, query)
+
+    def list_launched_jobs(self, creator: ProcessIdentity | None) -> list[JobRecord]:
+        """Jobs of one creator that have not ended and have had a launcher, the oldest first."""
+        return self._list(JobRecord, select_launched_jobs(creator))
 
     def find_retries(self, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
         """For each of these jobs that has some: the jobs that score what failed in it, by age."""

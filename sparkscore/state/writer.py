@@ -170,6 +170,11 @@ class Writer(Reader):
     def delete_token(self, name: str) -> None:
         self._delete(tokens, tokens.c.name == self.get_token(name).name)
 
+    def take_token(self, record: TokenRecord) -> bool:
+        """Delete a token that only one may use: False if somebody else did so before."""
+        condition = (tokens.c.name == record.name, tokens.c.digest == record.digest)
+        return self._connection.execute(delete(tokens).where(*condition)).rowcount == 1
+
     def delete_expired_tokens(self, *, at: float) -> None:
         self._delete(tokens, tokens.c.expires_at.is_not(None), tokens.c.expires_at <= at)
 

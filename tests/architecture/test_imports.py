@@ -69,10 +69,12 @@ THEIRS: dict[str, Libraries] = {
     "targets": Libraries(),
     "state": Libraries(frozenset({"alembic", "sqlalchemy"})),
     "control": Libraries(
-        inside_functions=frozenset({"fsspec", "mlflow", "pandas", "pyarrow", "tomli", "yaml"})
+        inside_functions=frozenset(
+            {"fsspec", "mlflow", "numpy", "pandas", "pyarrow", "tomli", "yaml"}
+        )
     ),
     "rest": Libraries(frozenset({"fastapi", "jwt", "starlette", "uvicorn"})),
-    "studio": Libraries(frozenset({"fastapi", "jinja2", "starlette"})),
+    "studio": Libraries(frozenset({"fastapi", "jinja2", "python_multipart", "starlette"})),
     "cli": Libraries(
         frozenset({"rich", "typer"}),
         frozenset(
@@ -82,8 +84,8 @@ THEIRS: dict[str, Libraries] = {
 }
 """Package -> the libraries that it owns. pyspark and delta belong to the driver, pydantic and yaml
 to spec (cli writes YAML too), sqlalchemy and alembic to state, FastAPI and its like to rest (cli
-and studio (cli looks whether they are there), jinja2 to studio, typer, rich and jmespath to cli; a library that stands nowhere here
-is imported nowhere."""
+and studio (cli looks whether they are there), jinja2 to studio, typer, rich and jmespath to cli; a
+library that stands nowhere here is imported nowhere."""
 
 
 @dataclass(frozen=True)

@@ -139,7 +139,7 @@ def test_job__show_web_says_the_address(
         monkeypatch.delenv(variable, raising=False)
     answer = run_cli("job", "show", "-n", name, "-e", "--query", "name", "-o", "tsv")
     assert (answer.exit_code, answer.out) == (0, f"{name}\n")
-    address = answer.err.strip()
+    address = answer.err.splitlines()[0]
     assert address.startswith("http://127.0.0.1:8600/")
     assert not opened.exists()
     monkeypatch.setenv("BROWSER", str(browser))

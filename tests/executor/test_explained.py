@@ -216,7 +216,7 @@ def test_usage__of_attempts_is_counted(score: Any) -> None:
         """
         import time
         def init():
-            spend(0.5)
+            spend(1.5)
         def spend(seconds):
             until = time.process_time() + seconds
             while time.process_time() < until:
@@ -229,7 +229,7 @@ def test_usage__of_attempts_is_counted(score: Any) -> None:
         """,
         max_retries=1,
     )
-    assert 0.4 <= outcome.cpu_seconds < 0.9
+    assert 0.4 <= outcome.cpu_seconds < 1.5
     assert 300 << 20 < outcome.peak_memory_bytes < 1 << 30
 
 
@@ -264,22 +264,25 @@ def test_usage__of_a_host_that_died_is_counted(score: Any, kind: str) -> None:
                 pass
             {ENDS[kind]}
         """,
-        timeout_seconds=2,
+        timeout_seconds=4,
     )
     assert outcome.cpu_seconds >= 0.2
     assert outcome.peak_memory_bytes > 300 << 20
 
 
 def test_usage__of_started_processes_is_counted(score: Any) -> None:
+    """With a memory limit, however high: without one a busy machine is looked at more rarely."""
     outcome = score(
         """
         import subprocess, sys
-        code = "import time\\ndata = b'x' * (500 << 20)\\nu = time.time() + 1.6\\n" \\
-               "while time.time() < u: pass"
+        code = "import time\\ndata = b'x' * (500 << 20)\\n" \\
+               "while time.process_time() < 0.4: pass\\ntime.sleep(1.6)"
         def run(batch):
             subprocess.run([sys.executable, "-c", code])
             return batch
-        """
+        """,
+        timeout_seconds=120,
+        memory_limit_bytes=8 << 30,
     )
     assert outcome.failed == 0
     assert outcome.cpu_seconds > 0.3

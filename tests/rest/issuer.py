@@ -3,21 +3,31 @@
 It publishes its keys as issuers do, and signs what it is asked to: ``POST /sign`` with ``claims``,
 and optionally ``key`` (``current``, ``old``, ``foreign``), ``algorithm``, ``kid``. ``POST /rotate``
 takes a new key into use, ``POST /down`` and ``POST /up`` stop and start the publishing.
+
+People log in at ``GET /authorize``, where everybody is let in at once as who ``POST /person`` said
+last (``claims``, or ``error``), and clients exchange the code at ``POST /token``. Codes hold once,
+for the client, address and PKCE challenge that they were made for.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import json
+import secrets
 import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qsl, quote_plus, urlencode, urlsplit
 
 import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 AUDIENCE = "sparkscore"
+CLIENT, SECRET = "studio", "a+secret%"
 
 
 def make_key() -> rsa.RSAPrivateKey:
@@ -34,9 +44,45 @@ class Issuer:
         self.current = "key-1"
         self.is_up = True
         self.fetches = 0
+        self.person: dict[str, Any] = {}
+        self.codes: dict[str, dict[str, str]] = {}
 
     def describe(self) -> dict[str, Any]:
-        return {"issuer": self.url, "jwks_uri": f"{self.url}/keys"}
+        return {
+            "issuer": self.url,
+            "jwks_uri": f"{self.url}/keys",
+            "authorization_endpoint": f"{self.url}/authorize",
+            "token_endpoint": f"{self.url}/token",
+        }
+
+    def authorize(self, query: dict[str, str]) -> str:
+        """Where the browser is sent back to."""
+        problem = self.person.get("error")
+        is_whole = (query["response_type"], query["code_challenge_method"]) == ("code", "S256")
+        if query["client_id"] != CLIENT or "openid" not in query["scope"].split() or not is_whole:
+            problem = "invalid_request"
+        answer = {"state": query["state"]}
+        if problem:
+            answer |= {"error": problem, "error_description": "nobody <b>comes</b> in"}
+        else:
+            answer["code"] = secrets.token_urlsafe(16)
+            self.codes[answer["code"]] = query
+        return f"{query['redirect_uri']}?{urlencode(answer)}"
+
+    def exchange(self, form: dict[str, str], authorization: str) -> dict[str, Any] | None:
+        """The tokens for a code, None if it does not hold."""
+        asked = self.codes.pop(form.get("code", ""), None)
+        pair = base64.b64encode(f"{CLIENT}:{quote_plus(SECRET)}".encode()).decode()
+        if asked is None or authorization != f"Basic {pair}":
+            return None
+        digest = hashlib.sha256(form["code_verifier"].encode()).digest()
+        challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+        if (challenge, form["redirect_uri"]) != (asked["code_challenge"], asked["redirect_uri"]):
+            return None
+        own = {"aud": CLIENT, "nonce": asked["nonce"]}
+        claims = {**own, **self.person.get("claims", {})}
+        signed = self.sign({**self.person, "claims": claims})
+        return {"id_token": signed, "access_token": "opaque", "token_type": "Bearer"}
 
     def publish(self) -> dict[str, Any]:
         self.fetches += 1
@@ -76,10 +122,6 @@ def _sign_with_public_key(
     claims: dict[str, Any], key: rsa.RSAPrivateKey, headers: dict[str, Any]
 ) -> str:
     """What somebody would try who has only what is published: the public key as a password."""
-    import base64
-    import hashlib
-    import hmac
-
     pem = key.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
@@ -103,15 +145,29 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(200, self.issuer.describe())
         elif self.path == "/keys":
             self._answer(200, self.issuer.publish())
+        elif self.path.startswith("/authorize?"):
+            place = self.issuer.authorize(dict(parse_qsl(urlsplit(self.path).query)))
+            self.send_response(302)
+            self.send_header("Location", place)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
         else:
             self._answer(200, {"fetches": self.issuer.fetches})
 
     def do_POST(self) -> None:
         length = int(self.headers.get("Content-Length", 0))
-        asked = json.loads(self.rfile.read(length) or b"{}")
+        body = self.rfile.read(length) or b"{}"
+        if self.path == "/token":
+            form = dict(parse_qsl(body.decode()))
+            given = self.issuer.exchange(form, self.headers.get("Authorization", ""))
+            self._answer(*((400, {"error": "invalid_grant"}) if given is None else (200, given)))
+            return
+        asked = json.loads(body)
         answer: dict[str, Any] = {}
         if self.path == "/sign":
             answer = {"token": self.issuer.sign(asked)}
+        elif self.path == "/person":
+            self.issuer.person = asked
         elif self.path == "/rotate":
             self.issuer.rotate()
         else:

@@ -46,13 +46,14 @@ def run_cli(workspace: Path, *arguments: str) -> subprocess.CompletedProcess[str
 
 @contextmanager
 def serving_process(
-    workspace: Path, *arguments: str, environment: Mapping[str, str] | None = None
+    workspace: Path,
+    *arguments: str,
+    environment: Mapping[str, str] | None = None,
+    command: str = "serve",
 ) -> Iterator[Served]:
     """``sparkscore serve`` on a free port of this machine, unless ``arguments`` say otherwise."""
-    command = [sys.executable, "-c", START, "serve", "--port", "0", *arguments]
-    with printing_process(
-        [*command, "-w", str(workspace)], environment, marker=" on http"
-    ) as served:
+    words = [sys.executable, "-c", START, command, "--port", "0", *arguments]
+    with printing_process([*words, "-w", str(workspace)], environment, marker=" on http") as served:
         yield served
 
 

@@ -91,6 +91,7 @@ def _encode(body: Any) -> bytes:
 def serving(app: FastAPI) -> Iterator[str]:
     """The address of a server that runs the app until the block ends."""
     listener = socket.socket()
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     listener.bind(("127.0.0.1", 0))
     listener.listen(64)
     server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="on"))

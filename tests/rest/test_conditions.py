@@ -85,6 +85,111 @@ def test_patches_without_if_match__are_all_kept(client: Client) -> None:
     assert set(client.get(ENDPOINT).json["tags"]) == {f"n{number}" for number in range(8)}
 
 
+COMPUTE = "/computes/cpu-cluster"
+DATASTORE = "/datastores/blobs"
+MODEL = "/models/weights/versions/1"
+CODE = "/codes/score/versions/1"
+ENVIRONMENT = "/environments/plain/versions/1"
+DATA = "/data/texts/versions/1"
+PLACES: dict[str, dict[str, Any]] = {
+    COMPUTE: {"properties": {"computeType": "AmlCompute", "description": "mine"}},
+    DATASTORE: {"properties": {"datastoreType": "Uri", "path": "s3://bucket/mine"}},
+}
+ASSETS: dict[str, dict[str, Any]] = {
+    ENVIRONMENT: {"properties": {"image": "a/b"}},
+    DATA: {"properties": {"path": "azureml://datastores/workspaceblobstore/paths/in"}},
+    MODEL: {},
+    CODE: {},
+}
+
+
+@pytest.fixture
+def things(client: Client) -> None:
+    """There is one of each."""
+    other = {"properties": {"datastoreType": "Uri", "path": "s3://bucket/first"}}
+    for path, body in {DATASTORE: other, **ASSETS}.items():
+        if body:
+            assert client.put(path, body).status == 201
+
+
+@pytest.mark.usefixtures("things")
+@pytest.mark.parametrize("path", [*PLACES, *ASSETS, "/computes/local"])
+def test_etag__of_everything_else(client: Client, path: str) -> None:
+    tag = client.get(path).headers["ETag"]
+    assert client.get(path).headers["ETag"] == tag
+    known = client.get(path, **{"If-None-Match": tag})
+    assert (known.status, known.raw, known.headers["ETag"]) == (304, b"", tag)
+    assert client.get(path, **{"If-None-Match": '"other"'}).status == 200
+
+
+@pytest.mark.usefixtures("things")
+@pytest.mark.parametrize("path", PLACES)
+def test_if_match__of_computes_and_datastores(client: Client, path: str) -> None:
+    tag = client.get(path).headers["ETag"]
+    made = client.put(path, PLACES[path], **{"If-Match": tag})
+    assert (made.status, made.headers["ETag"]) == (200, client.get(path).headers["ETag"])
+    for method, body in (("PUT", PLACES[path]), ("DELETE", None)):
+        late = client.call(method, path, body, {"If-Match": tag})
+        assert (late.status, late.code) == (412, "CHANGED_MEANWHILE")
+    there = client.put(path, PLACES[path], **{"If-None-Match": "*"})
+    assert (there.status, there.code) == (412, "ALREADY_THERE")
+    now = {"If-Match": made.headers["ETag"]}
+    assert client.call("DELETE", path, None, now).status == 200
+    for method, body in (("PUT", PLACES[path]), ("DELETE", None)):
+        gone = client.call(method, path, body, now)
+        assert (gone.status, gone.code) == (412, "NOT_THERE")
+    assert client.put(path, PLACES[path], **{"If-None-Match": "*"}).status == 201
+    assert client.get(path).headers["ETag"] != made.headers["ETag"]
+
+
+@pytest.mark.usefixtures("things")
+def test_if_match__one_of_many_writers_of_a_compute_wins(client: Client) -> None:
+    tag = client.get(COMPUTE).headers["ETag"]
+
+    def write(number: int) -> int:
+        body = {"properties": {"computeType": "AmlCompute", "description": str(number)}}
+        return client.put(COMPUTE, body, **{"If-Match": tag}).status
+
+    with ThreadPoolExecutor(8) as pool:
+        statuses = sorted(pool.map(write, range(8)))
+    assert statuses == [200, *[412] * 7]
+
+
+@pytest.mark.usefixtures("things")
+@pytest.mark.parametrize("path", [MODEL, ENVIRONMENT, DATA])
+def test_if_match__of_versions(client: Client, api: Client, path: str) -> None:
+    _, kind, name, _, version = path.split("/")
+    own = f"/{kind}/{name}"
+    tag = api.get(f"{own}?version={version}").headers["ETag"]
+    assert tag == client.get(path).headers["ETag"]
+    assert api.post(f"{own}/archive?version={version}", **{"If-Match": tag}).status == 204
+    for verb in ("archive", "restore"):
+        late = api.post(f"{own}/{verb}?version={version}", **{"If-Match": tag})
+        assert (late.status, late.code) == (412, "CHANGED_MEANWHILE")
+    assert client.call("DELETE", path, None, {"If-Match": tag}).code == "CHANGED_MEANWHILE"
+    assert api.delete(f"{own}?version={version}", **{"If-Match": tag}).status == 412
+    now = api.get(f"{own}?version={version}").headers["ETag"]
+    assert api.delete(f"{own}?version={version}", **{"If-Match": now}).status == 204
+
+
+@pytest.mark.parametrize(
+    ("kind", "document"),
+    [
+        ("computes", {"name": "big", "type": "local", "max_instances": 2}),
+        ("datastores", {"name": "blobs", "type": "uri", "path": "s3://bucket/x"}),
+    ],
+)
+def test_if_match__below_our_own_paths(api: Client, kind: str, document: dict[str, Any]) -> None:
+    made = api.post(f"/{kind}", {"document": document}, **{"If-None-Match": "*"})
+    tag, one = made.headers["ETag"], f"/{kind}/{document['name']}"
+    assert (made.status, api.get(one).headers["ETag"]) == (201, tag)
+    assert api.post(f"/{kind}", {"document": document}, **{"If-None-Match": "*"}).status == 412
+    assert api.post(f"{one}/archive", **{"If-Match": '"other"'}).status == 412
+    assert api.post(f"{one}/archive", **{"If-Match": tag}).status == 204
+    assert api.delete(one, **{"If-Match": tag}).code == "CHANGED_MEANWHILE"
+    assert api.delete(one, **{"If-Match": api.get(one).headers["ETag"]}).status == 204
+
+
 def make_endpoints(client: Client, count: int) -> list[str]:
     names = [f"endpoint-{number}" for number in range(count)]
     for name in names:

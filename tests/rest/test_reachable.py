@@ -36,6 +36,7 @@ REACHED: dict[str, dict[str, str]] = {
         "update": f"PATCH {E}/{{endpoint}}",
         "delete": f"DELETE {E}/{{endpoint}}",
         "invoke": f"POST {E}/{{endpoint}}/invoke",
+        "plan": f"POST {E}/{{endpoint}}/plan",
         "list_jobs": f"GET {E}/{{endpoint}}/jobs",
     },
     "batch_deployments": {
@@ -62,6 +63,7 @@ REACHED: dict[str, dict[str, str]] = {
         "count_ahead": f"GET {J}/queue",
         "count_by_status": "GET /metrics",
         "iter_logs": f"GET {J}/logs",
+        "poll_logs": f"GET {J}/logs",
         "stream": f"GET {J}/events",
         "download": f"GET {J}/download",
         "list_files": f"GET {J}/files",
@@ -92,7 +94,10 @@ NOT_REACHED = {
     "environments": {"check_inline": INSIDE, "register_inline": INSIDE},
     "data": {"register_generated": INSIDE},
     "code": {"register": INSIDE},
-    "tokens": {"find": "how a token is checked"},
+    "tokens": {
+        **dict.fromkeys(("find", "holds", "use_login"), "how a token is checked"),
+        "create_login": "for whoever can write to the store; a caller has a token already",
+    },
 }
 
 JOB = {
@@ -100,6 +105,7 @@ JOB = {
     "wait": f"GET {J}/events",
     "results": f"GET {J}/files/{{path}}",
     "to_dict": f"GET {J}",
+    "mini_batches": f"GET {J}/mini-batches",
 }
 
 FUNCTIONS = dict.fromkeys(

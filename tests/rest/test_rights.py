@@ -22,6 +22,7 @@ OF_INVOKERS = {
     "POST /workspaces/ws/batchEndpoints/{endpoint}/jobs/{job}/cancel",
     "POST /workspaces/ws/jobs/{job}/cancel",
     "POST /api/v1/endpoints/{endpoint}/invoke",
+    "POST /api/v1/endpoints/{endpoint}/plan",
     "POST /api/v1/uploads",
     "PATCH /api/v1/jobs/{job}",
     *(

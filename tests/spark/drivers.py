@@ -15,8 +15,10 @@ from typing import Any
 
 import psutil
 
+from sparkscore.control.jobs.processes import is_alive
 from sparkscore.messages import codec
 from sparkscore.messages.launch import LaunchMessage
+from sparkscore.state import JobRecord
 
 _STARTED: list[subprocess.Popen[bytes]] = []
 
@@ -91,6 +93,24 @@ def kill_drivers() -> None:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+
+def kill_processes(record: JobRecord) -> None:
+    """SIGKILL to launcher and driver of a job; returns when both are gone."""
+    processes = (record.launcher, record.driver)
+    for process in processes:
+        assert process is not None
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.process_id, signal.SIGKILL)
+    wait_until(lambda: not any(map(is_alive, processes)))
+
+
+def wait_until(happened: Callable[[], Any], *, seconds: float = 120) -> None:
+    """Wait for something that a job does."""
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def find_events(folder: Path, kind: str) -> list[dict[str, Any]]:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from sparkscore.control import InvokeRequest, Workspace
 from tests.spark.clusters import SPARK_HOME, Cluster, cluster_environment, free_port
+from tests.spark.drivers import find_events, kill_processes, wait_until
 
 pytestmark = pytest.mark.cluster
 
@@ -147,6 +152,49 @@ def test_cluster__compiled_folder_needs_one_command(
     )
     assert done.returncode == 0, done.stderr[-4000:]
     assert (project / "submitted" / "predictions.csv").read_bytes() == local_output
+
+
+def test_cluster__resumes_a_local_job_whose_driver_was_killed(
+    master: str, project: Path, local_output: bytes, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    gate.touch()
+    held = {**yaml.safe_load(DEPLOYMENT), "model": {"path": str(project / "model.txt")}}
+    held["code_configuration"]["code"] = str(copy_code(project, tmp_path, gate))
+    request = InvokeRequest(
+        input=str(project / "in"),
+        job_name="moved",
+        output_path=str(tmp_path / "out"),
+        compute="local[1]",
+    )
+    (tmp_path / "ws").mkdir()
+    (tmp_path / "ws" / "sparkscore.toml").write_text("[mlflow]\nlog_jobs = false\n")
+    with closing(Workspace.open(tmp_path / "ws")) as workspace:
+        workspace.batch_endpoints.create(name="files")
+        workspace.batch_deployments.create(held, set_default=True)
+        folder = Path(workspace.batch_endpoints.invoke("files", request).record.folder)
+        wait_until(lambda: find_events(folder, "wave_committed"))
+        kill_processes(workspace.jobs.get("moved").record)
+        gate.unlink()
+        job = workspace.jobs.resume("moved", compute=master).wait(240)
+    assert job.status == "Completed", job.record.error
+    assert (tmp_path / "out" / "predictions.csv").read_bytes() == local_output
+    (resumed,) = find_events(folder, "resumed")
+    assert 0 < resumed["mini_batches"] < 14
+    (earlier,) = job.to_dict()["earlier_runs"]
+    assert (earlier["compute"], job.to_dict()["compute"]["name"]) == ("local[1]", master)
+
+
+def copy_code(project: Path, folder: Path, gate: Path) -> Path:
+    """The project's code; the mini-batch with the last input waits as long as ``gate`` stands."""
+    shutil.copytree(project / "code", folder / "code")
+    wait = f"""
+    while os.path.exists({str(gate)!r}) and any(path.endswith("39.txt") for path in batch):
+        time.sleep(0.05)
+"""
+    script = SCRIPT.replace("def run(batch):\n", f"import time\n\ndef run(batch):{wait}")
+    (folder / "code" / "score.py").write_text(script)
+    return folder / "code"
 
 
 def test_cluster__master_that_does_not_answer_is_said_at_once(project: Path) -> None:

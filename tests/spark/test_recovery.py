@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
-import time
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,10 +12,8 @@ import pytest
 
 from sparkscore.cli.render_errors import render_errors
 from sparkscore.control import InvokeRequest, Job, Workspace
-from sparkscore.control.jobs.processes import is_alive
 from sparkscore.errors import SparkscoreError
-from sparkscore.state import JobRecord
-from tests.spark.drivers import find_events
+from tests.spark.drivers import find_events, kill_processes, wait_until
 
 INPUT_COUNT = 60
 BAD = ("0003.txt", "0017.txt", "0041.txt", "0042.txt")
@@ -42,6 +38,21 @@ def score(path):
         raise ValueError(f"{{os.path.basename(path)}} is bad")
     return {{"file": os.path.basename(path), "value": len(text)}}
 """
+SHORT_SCRIPT = """\
+def init():
+    pass
+
+def run(mini_batch):
+    if any(path.endswith("0007.txt") for path in mini_batch):
+        raise ValueError("it has no row for this one")
+    texts = [open(path).read() for path in mini_batch]
+    return [{"value": len(text)} for text in texts if text != "bad"]
+"""
+SCRIPTS = {
+    "strict": SCRIPT.format(check='text == "bad"'),
+    "mended": SCRIPT.format(check="False"),
+    "short": SHORT_SCRIPT,
+}
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
@@ -66,10 +77,10 @@ def workspace(place: Path) -> Iterator[Workspace]:
     (place / "model" / "weights.txt").write_text("1")
     opened = Workspace.open(place / "ws")
     opened.batch_endpoints.create(name="sizes")
-    for name, check in {"strict": 'text == "bad"', "mended": "False"}.items():
+    for name, script in SCRIPTS.items():
         code = place / name
         code.mkdir()
-        (code / "score.py").write_text(SCRIPT.format(check=check))
+        (code / "score.py").write_text(script)
         opened.batch_deployments.create(
             {
                 "name": name,
@@ -188,14 +199,44 @@ def _check_errors(workspace: Workspace, name: str) -> None:
     assert f"  logs: sparkscore job logs -n {name} --mini-batch {number}" in text.splitlines()
 
 
+def test_retry__leaves_out_what_a_short_result_does_not_name(
+    workspace: Workspace, invoke: Invoke, place: Path
+) -> None:
+    job = invoke("short", deployment_name="short").wait(240)
+    check_counts(job, succeeded=INPUT_COUNT - len(BAD) - 1, failed=len(BAD) + 1)
+    groups = {group.condition: group for group in workspace.jobs.errors("short").groups}
+    assert groups["SHORT_RESULT"].count == len(BAD)
+    assert groups["SCRIPT_RAISED"].samples[0]["path"] == "a/0007.txt"
+
+    told = _retry_by_command(workspace, "short", "named", place)
+    assert told[-2:] == [
+        "job named scores 1 failed input of job short",
+        f"left out: {len(BAD)} failed inputs without a name (SHORT_RESULT)",
+    ]
+    job = workspace.jobs.get("named").wait(240)
+    check_counts(job, succeeded=1, failed=0)
+    assert job.to_dict()["inputs"]["input"]["unnamed_left_out"] == len(BAD)
+    assert read_rows(place, "named") == ["0007.txt,7"]
+
+
+def _retry_by_command(workspace: Workspace, name: str, new_name: str, place: Path) -> list[str]:
+    """What the command says on standard error."""
+    command = [sys.executable, "-m", "sparkscore.cli", "job", "retry-failed", "-n", name]
+    command += ["-w", str(workspace.folder), "--deployment-name", "mended", "--job-name", new_name]
+    command += ["--output-path", str(place / "out" / new_name)]
+    done = subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stderr.splitlines()
+
+
 def test_resume__on_another_compute_after_launcher_and_driver_were_killed(
     workspace: Workspace, invoke: Invoke, whole: Job, place: Path
 ) -> None:
     job = invoke("killed", "error_threshold=-1")
     folder = Path(job.record.folder)
-    _wait_until(lambda: find_events(folder, "wave_committed"))
+    wait_until(lambda: find_events(folder, "wave_committed"))
     record = workspace.jobs.get("killed").record
-    _kill(record)
+    kill_processes(record)
     assert not (folder / "summary.json").exists()
     job = workspace.jobs.resume("killed", compute="local[1]").wait(240)
     check_counts(job, succeeded=INPUT_COUNT - len(BAD), failed=len(BAD))
@@ -204,19 +245,3 @@ def test_resume__on_another_compute_after_launcher_and_driver_were_killed(
     assert read_output(place, "killed") == read_output(place, whole.name)
     (run,) = job.to_dict()["earlier_runs"]
     assert (run["status"], run["condition"]) == ("Failed", "DRIVER_DIED")
-
-
-def _kill(record: JobRecord) -> None:
-    processes = (record.launcher, record.driver)
-    for process in processes:
-        assert process is not None
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process.process_id, signal.SIGKILL)
-    _wait_until(lambda: not any(map(is_alive, processes)))
-
-
-def _wait_until(happened: Callable[[], Any], *, seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

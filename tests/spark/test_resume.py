@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import socket
 import threading
 from collections.abc import Iterator
@@ -12,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from sparkscore.control.jobs.mini_batch_columns import read_columns
 from sparkscore.driver import run
 from sparkscore.messages.launch import MirrorMessage
+from sparkscore.messages.live_ledger import LIVE_LEDGER
 from tests.spark.conftest import check_account
 from tests.spark.drivers import (
     ONE_SLOT,
@@ -90,6 +91,9 @@ def test_resume__after_a_kill_between_waves(spark: Any, make_launch: Any) -> Non
 
     driver.kill()
     assert not (folder / "summary.json").exists()
+    first, *_ = find_events(folder, "wave_started")
+    told = read_columns(folder).ids.tolist()
+    assert set(told) >= {number for piece in first["mini_batches"] for number in range(*piece)}
     (committed,) = {file.parent for file in folder.glob("staging/wave-*/_committed.json")}
     flip_bit(sorted(committed.glob("part-*.parquet"))[0])
     again = DriverProcess(launch)
@@ -98,6 +102,7 @@ def test_resume__after_a_kill_between_waves(spark: Any, make_launch: Any) -> Non
 
     (resumed,) = find_events(folder, "resumed")
     assert resumed["damaged"] > 0
+    assert not (folder / LIVE_LEDGER).exists()
     assert (folder / "plan" / "plan.json").stat().st_mtime_ns == planned_at
     whole = run_undisturbed(spark, make_launch, NAMES.format(seconds=0), 80, max_retries=0)
     check_equal(launch, whole)
@@ -239,18 +244,3 @@ def test_cancel__while_a_store_is_listed(make_launch: Any, deaf_store: str) -> N
     assert driver.process.returncode == 6, driver.said
     driver.wait_for_children()
     assert read_summary(folder)["status"] == "Canceled"
-
-
-@pytest.mark.parametrize("format_", ["csv", "delta"])
-def test_cancel__while_it_publishes(make_launch: Any, format_: str) -> None:
-    script = MANY_ROWS.replace("250_000", "1_000_000")
-    output = {"format": format_, "file_name": "predictions"}
-    launch = make_launch(script, 24, job=ONE_SLOT, output=output, mini_batch_size=1)
-    folder, target = Path(launch.job_folder), Path(launch.output.path)
-    driver = DriverProcess(launch)
-    driver.wait_until(lambda: (folder / "publish.json").exists() or list_below(target))
-    assert driver.cancel(signal.SIGINT) < 20
-    assert driver.process.returncode == 6, driver.said
-    driver.wait_for_children()
-    assert read_summary(folder)["status"] == "Canceled"
-    assert list_below(target) == set()

@@ -60,6 +60,7 @@ def test_public_names__are_exact():
         "parse_model",
         "parse_output",
         "refused_spark_conf",
+        "render_yaml",
     ]
     for name in sparkscore.spec.__all__:
         value = getattr(sparkscore.spec, name)

@@ -74,7 +74,12 @@ def admit_file(workspace: Workspace, path: Path | str) -> None:
 
 
 def _check_local(workspace: Workspace, path: str) -> None:
-    real = os.path.realpath(path)
+    try:
+        real = os.path.realpath(path)
+    except ValueError as error:  # NUL, or half a character
+        raise PlanError(
+            f"{path!r} is no path: {error}", condition="LOCAL_PATH_NOT_ALLOWED", path=repr(path)
+        ) from error
     for datastore in workspace.datastores.list(archived="include"):
         root = find_local_path(datastore.uri)
         if root is not None and _is_below(real, os.path.realpath(root)):

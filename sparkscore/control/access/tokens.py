@@ -24,11 +24,17 @@ if TYPE_CHECKING:
     from sparkscore.control.workspace import Workspace
 
 TOKEN_PREFIX = "sks"  # noqa: S105 - the same in all tokens
+LOGIN_PREFIX = "skl"
+LOGIN_SECONDS = 300
 DEFAULT_EXPIRES = "90d"
 
 _SECRET_BYTES = 32
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _TOKEN = re.compile(rf"{TOKEN_PREFIX}\.(?P<name>{_NAME.pattern})\.(?P<secret>[A-Za-z0-9_-]+)")
+_LOGIN = re.compile(
+    rf"{LOGIN_PREFIX}\.(?P<name>login-(?P<person>{_NAME.pattern})-[0-9a-f]{{8}})"
+    r"\.(?P<secret>[A-Za-z0-9_-]+)"
+)
 _DURATION = re.compile(r"(?P<count>[1-9]\d{0,5})(?P<unit>[smhd])")
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _NO_DIGEST = hashlib.sha256(b"").hexdigest()
@@ -58,6 +64,14 @@ class Token:
             "is_expired": self.is_expired(at=time.time()),
         }
         return shown if self.secret is None else {**shown, "token": self.secret}
+
+
+@dataclass(frozen=True)
+class Login:
+    """Whom a one-time code logs in."""
+
+    person: str
+    role: Role
 
 
 class Tokens:
@@ -91,6 +105,42 @@ class Tokens:
             writer.delete_expired_tokens(at=now)
             writer.add_token(record)
         return _read(record, secret=f"{TOKEN_PREFIX}.{chosen}.{secret}")
+
+    def create_login(self, person: str) -> str:
+        """A code that logs ``person`` in to the pages as owner, once, within LOGIN_SECONDS.
+
+        It is no bearer token: nothing else can be done with it.
+        """
+        known_as = re.sub(r"[^A-Za-z0-9_-]+", "-", person).strip("-_")[:40] or "owner"
+        name = f"login-{known_as}-{secrets.token_hex(4)}"
+        secret = secrets.token_urlsafe(_SECRET_BYTES)
+        now = time.time()
+        record = TokenRecord(
+            name=name,
+            role=Role.OWNER.value,
+            digest=_digest_login(secret),
+            created_at=now,
+            expires_at=now + LOGIN_SECONDS,
+        )
+        with self._workspace.store.writing() as writer:
+            writer.delete_expired_tokens(at=now)
+            writer.add_token(record)
+        return f"{LOGIN_PREFIX}.{name}.{secret}"
+
+    def use_login(self, code: str) -> Login | None:
+        """Whom a code of ``create_login`` logs in; it is used up. None if it does not hold."""
+        match = _LOGIN.fullmatch(code)
+        if match is None:
+            return None
+        with self._workspace.store.reading() as reader:
+            record = reader.find_token(match["name"])
+        kept = _NO_DIGEST if record is None else record.digest
+        is_same = hmac.compare_digest(kept, _digest_login(match["secret"]))
+        if record is None or not is_same or _read(record).is_expired(at=time.time()):
+            return None
+        with self._workspace.store.writing() as writer:
+            is_first = writer.take_token(record)
+        return Login(match["person"], Role(record.role)) if is_first else None
 
     def list(self) -> Table[Token]:
         """All tokens by name, without their secrets."""
@@ -151,6 +201,11 @@ def _check_name(name: str) -> str:
 
 def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _digest_login(secret: str) -> str:
+    """Another one than that of a bearer token, so that neither serves as the other."""
+    return _digest(f"{LOGIN_PREFIX}.{secret}")
 
 
 def _read(record: TokenRecord, *, secret: str | None = None) -> Token:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -28,6 +28,13 @@ class Draft:
     digest: str
     path: str = ""
     is_generated: bool = False
+
+
+Check = Callable[[AssetRecord], None]
+
+
+def _accept(record: AssetRecord) -> None:
+    del record
 
 
 class Catalog:
@@ -85,16 +92,20 @@ class Catalog:
                 self._list_versions(reader, name, None)
             return found
 
-    def set_archived(self, name: str, version: str | None, *, is_archived: bool) -> None:
-        """Archive or restore one version, or all of a name."""
+    def set_archived(
+        self, name: str, version: str | None, *, is_archived: bool, check: Check = _accept
+    ) -> None:
+        """Archive or restore one version, or all of a name, unless ``check`` refuses one."""
         with self._workspace.store.writing() as writer:
             for record in self._list_versions(writer, name, version):
+                check(record)
                 writer.put_asset(replace(record, is_archived=is_archived))
 
-    def delete(self, name: str, version: str | None) -> None:
-        """Delete one version, or all of a name."""
+    def delete(self, name: str, version: str | None, *, check: Check = _accept) -> None:
+        """Delete one version, or all of a name, unless ``check`` refuses one."""
         with self._workspace.store.writing() as writer:
             for record in self._list_versions(writer, name, version):
+                check(record)
                 writer.delete_asset(self._kind, name, record.version)
 
     def _list_versions(self, reader: Any, name: str, version: str | None) -> Iterable[AssetRecord]:

@@ -48,7 +48,7 @@ class CodeAssets:
         self,
         path: str,
         *,
-        name: str,
+        name: str | None = None,
         version: str | None = None,
         description: str | None = None,
         tags: Mapping[str, str] | None = None,
@@ -56,6 +56,7 @@ class CodeAssets:
     ) -> CodeAsset:
         """Copy a folder under a name, with the next number if no version is given.
 
+        Without a name it is called after its content, and equal content is kept once.
         ``path`` is a local path, a datastore path or a URI. Hidden names are left out. The same
         version again with the same content is fine. Raises InvalidFieldError,
         UnresolvedReferenceError (CODE_NOT_FOUND, CODE_NOT_FETCHED), AlreadyExistsError
@@ -66,7 +67,8 @@ class CodeAssets:
             "tags": dict(tags or {}),
             "properties": dict(properties or {}),
         }
-        check_asset_name(name, what="name")
+        if name is not None:
+            check_asset_name(name, what="name")
         if version is not None:
             check_asset_name(version, what="version")
         named = _Name(name=name, version=version, about=about)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sparkscore.control.assets.catalog import Archived
 from sparkscore.control.assets.entities import Compute
+from sparkscore.control.endpoints.precondition import NO_PRECONDITION, Precondition
 from sparkscore.control.listing_table import Table
 from sparkscore.errors import InvalidFieldError, StateError, UnknownTargetError
 from sparkscore.listing.location import find_local_path
@@ -104,12 +105,13 @@ class Computes:
         min_instances: int | None = None,
         max_instances: int | None = None,
         overrides: Sequence[str] = (),
+        precondition: Precondition = NO_PRECONDITION,
         **others: object,
     ) -> Compute:
         """Make a compute, or replace the one of that name; an archived one stays archived.
 
         ``source`` is a YAML file or its content; the rest are keys laid over it. Raises SpecError,
-        or StateError (COMPUTE_BUILT_IN) for ``local``.
+        PreconditionFailedError, or StateError (COMPUTE_BUILT_IN) for ``local``.
         """
         flags = {
             "name": name,
@@ -124,6 +126,7 @@ class Computes:
         now = time.time()
         with self._workspace.store.writing() as writer:
             found = writer.find_compute(spec.name)
+            precondition.check_etag("compute", spec.name, _find_etag(found))
             record = ComputeRecord(
                 name=spec.name,
                 document=spec.to_document(),
@@ -148,21 +151,22 @@ class Computes:
             found.append(_LOCAL_COMPUTE)
         return Table(sorted(found, key=lambda compute: compute.name))
 
-    def archive(self, name: str) -> None:
+    def archive(self, name: str, *, precondition: Precondition = NO_PRECONDITION) -> None:
         """Hide a compute from lists; deployments go on using it.
 
         Raises StateError (COMPUTE_BUILT_IN).
         """
-        self._set_archived(name, is_archived=True)
+        self._set_archived(name, precondition, is_archived=True)
 
-    def restore(self, name: str) -> None:
+    def restore(self, name: str, *, precondition: Precondition = NO_PRECONDITION) -> None:
         """Undo ``archive``."""
-        self._set_archived(name, is_archived=False)
+        self._set_archived(name, precondition, is_archived=False)
 
-    def delete(self, name: str) -> None:
+    def delete(self, name: str, *, precondition: Precondition = NO_PRECONDITION) -> None:
         """Delete a compute; jobs that run on it go on."""
         _refuse_built_in(name, "deleted")
         with self._workspace.store.writing() as writer:
+            precondition.check_etag("compute", name, _find_etag(writer.find_compute(name)))
             _get_record(name, writer)
             writer.delete_compute(name)
 
@@ -176,10 +180,11 @@ class Computes:
         target.check_instance_count(instance_count)
         return target
 
-    def _set_archived(self, name: str, *, is_archived: bool) -> None:
+    def _set_archived(self, name: str, precondition: Precondition, *, is_archived: bool) -> None:
         _refuse_built_in(name, "archived")
         with self._workspace.store.writing() as writer:
             record = _get_record(name, writer)
+            precondition.check_etag("compute", name, _find_etag(record))
             writer.put_compute(replace(record, is_archived=is_archived, updated_at=time.time()))
 
     def _resolve(self, text: str) -> ComputeTarget:
@@ -219,6 +224,10 @@ def _get_record(name: str, reader: Reader) -> ComputeRecord:
         others = (record.name for record in reader.list_computes(archived="include"))
         raise not_found("compute", name, [LOCAL, *others])
     return found
+
+
+def _find_etag(record: ComputeRecord | None) -> str | None:
+    return None if record is None else _read(record).etag
 
 
 def _read(record: ComputeRecord) -> Compute:

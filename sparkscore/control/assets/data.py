@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from sparkscore.control.access.places import admit
-from sparkscore.control.assets.catalog import Archived, Catalog, Draft
+from sparkscore.control.assets.catalog import Archived, Catalog, Check, Draft
 from sparkscore.control.assets.content import LocalContent, hash_text, read_content
 from sparkscore.control.assets.entities import DataAsset
 from sparkscore.control.assets.naming import make_name, settle_flag_path
 from sparkscore.control.assets.resolve import ResolvedUri, resolve_location, resolve_uri
 from sparkscore.control.assets.upload import OnProgress, upload_content
+from sparkscore.control.endpoints.precondition import NO_PRECONDITION, Precondition
 from sparkscore.control.listing_table import Table
 from sparkscore.errors import InvalidFieldError, SpecError
 from sparkscore.listing.location import find_local_path
@@ -127,17 +128,37 @@ class DataAssets:
         """All versions, newest first."""
         return Table(map(_read, self._catalog.list(name, archived=archived)))
 
-    def archive(self, name: str, version: str | None = None) -> None:
+    def archive(
+        self,
+        name: str,
+        version: str | None = None,
+        *,
+        precondition: Precondition = NO_PRECONDITION,
+    ) -> None:
         """Hide one version, or all, from lists and ``@latest``; references go on working."""
-        self._catalog.set_archived(name, version, is_archived=True)
+        check = _checking(precondition)
+        self._catalog.set_archived(name, version, is_archived=True, check=check)
 
-    def restore(self, name: str, version: str | None = None) -> None:
+    def restore(
+        self,
+        name: str,
+        version: str | None = None,
+        *,
+        precondition: Precondition = NO_PRECONDITION,
+    ) -> None:
         """Undo ``archive``."""
-        self._catalog.set_archived(name, version, is_archived=False)
+        check = _checking(precondition)
+        self._catalog.set_archived(name, version, is_archived=False, check=check)
 
-    def delete(self, name: str, version: str | None = None) -> None:
+    def delete(
+        self,
+        name: str,
+        version: str | None = None,
+        *,
+        precondition: Precondition = NO_PRECONDITION,
+    ) -> None:
         """Forget one version, or all; the data stay."""
-        self._catalog.delete(name, version)
+        self._catalog.delete(name, version, check=_checking(precondition))
 
 
 def resolve_input(
@@ -299,6 +320,10 @@ def _mismatch(loaded: Loaded[DataSpec], actual: str) -> SpecError:
         kind=InvalidFieldError,
         condition="DATA_TYPE_MISMATCH",
     )
+
+
+def _checking(precondition: Precondition) -> Check:
+    return lambda record: precondition.check_etag("data", record.name, _read(record).etag)
 
 
 def _read(record: AssetRecord) -> DataAsset:

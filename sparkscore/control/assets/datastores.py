@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sparkscore.control.assets.catalog import Archived
 from sparkscore.control.assets.entities import Datastore
 from sparkscore.control.assets.resolve import ResolvedUri
+from sparkscore.control.endpoints.precondition import NO_PRECONDITION, Precondition
 from sparkscore.control.listing_table import Table
 from sparkscore.control.workspace_config import DEFAULT_DATASTORE, WorkspaceConfig
 from sparkscore.errors import (
@@ -43,12 +44,14 @@ class Datastores:
         name: str | None = None,
         type: str | None = None,  # noqa: A002 - the key's name
         overrides: Sequence[str] = (),
+        precondition: Precondition = NO_PRECONDITION,
         **others: object,
     ) -> Datastore:
         """Make a datastore, or replace the one of that name; an archived one stays archived.
 
         ``source`` is a YAML file or its content; the rest are keys laid over it. Credentials are
-        refused. Raises SpecError, or StateError (DATASTORE_BUILT_IN) for ``workspaceblobstore``.
+        refused. Raises SpecError, PreconditionFailedError, or StateError (DATASTORE_BUILT_IN) for
+        ``workspaceblobstore``.
         """
         flags = {"name": name, "type": type, **others}
         loaded = load_document(DatastoreSpec, source, overrides=overrides, flags=flags)
@@ -60,6 +63,7 @@ class Datastores:
         now = time.time()
         with self._workspace.store.writing() as writer:
             found = writer.find_datastore(loaded.spec.name)
+            precondition.check_etag("datastore", loaded.spec.name, _find_etag(found))
             record = DatastoreRecord(
                 name=loaded.spec.name,
                 document=document,
@@ -98,30 +102,33 @@ class Datastores:
             found.append(_read_default(self._workspace.config))
         return Table(sorted(found, key=lambda datastore: datastore.name))
 
-    def archive(self, name: str) -> None:
+    def archive(self, name: str, *, precondition: Precondition = NO_PRECONDITION) -> None:
         """Hide a datastore from lists; what refers to it goes on working.
 
         Raises StateError (DATASTORE_BUILT_IN).
         """
-        self._set_archived(name, is_archived=True)
+        self._set_archived(name, precondition, is_archived=True)
 
-    def restore(self, name: str) -> None:
+    def restore(self, name: str, *, precondition: Precondition = NO_PRECONDITION) -> None:
         """Undo ``archive``."""
-        self._set_archived(name, is_archived=False)
+        self._set_archived(name, precondition, is_archived=False)
 
-    def delete(self, name: str) -> None:
+    def delete(self, name: str, *, precondition: Precondition = NO_PRECONDITION) -> None:
         """Forget a datastore; what lies there stays.
 
         Raises StateError: DATASTORE_BUILT_IN, or DATASTORE_IN_USE while data assets refer to it.
         """
         _refuse_built_in(name)
         with self._workspace.store.writing() as writer:
+            precondition.check_etag("datastore", name, _find_etag(writer.find_datastore(name)))
             _get_record(name, writer)
             _check_unused(name, writer)
             writer.delete_datastore(name)
 
     def upload(self, file: Path, *, name: str, is_archive: bool) -> Upload:
-        """Move a received file, or the folder that a zip file holds, into the default datastore.
+        """Move what was received, or the folder that a zip file holds, into the default datastore.
+
+        ``file`` may be a folder of received files.
 
         Raises InvalidFieldError (INVALID_ASSET_NAME, ARCHIVE_NOT_READABLE, ARCHIVE_REFUSED),
         EmptyInputError (EMPTY_UPLOAD) or StorageError (UPLOAD_FAILED).
@@ -157,10 +164,11 @@ class Datastores:
         if endpoint:
             policy.admit_endpoint(endpoint)
 
-    def _set_archived(self, name: str, *, is_archived: bool) -> None:
+    def _set_archived(self, name: str, precondition: Precondition, *, is_archived: bool) -> None:
         _refuse_built_in(name)
         with self._workspace.store.writing() as writer:
             record = _get_record(name, writer)
+            precondition.check_etag("datastore", name, _find_etag(record))
             writer.put_datastore(replace(record, is_archived=is_archived, updated_at=time.time()))
 
 
@@ -191,6 +199,10 @@ def _make_folder(folder: Path, config: WorkspaceConfig) -> None:
             condition="DATASTORE_NOT_WRITABLE",
             path=str(folder),
         ) from error
+
+
+def _find_etag(record: DatastoreRecord | None) -> str | None:
+    return None if record is None else _read(record).etag
 
 
 def _read(record: DatastoreRecord) -> Datastore:

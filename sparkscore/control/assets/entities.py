@@ -6,15 +6,32 @@ them, the name first. Times are seconds since the epoch, UTC; printed as ISO 860
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sparkscore.control.times import render_time
 
 
+class _Tagged:
+    """Has an ETag."""
+
+    @property
+    def etag(self) -> str:
+        """Another text after each change, also of one that was deleted and made again."""
+        shown = json.dumps(self.to_dict(), sort_keys=True)
+        return hashlib.sha256(shown.encode()).hexdigest()[:32]
+
+    if TYPE_CHECKING:
+
+        def to_dict(self) -> dict[str, Any]:
+            """What commands print."""
+
+
 @dataclass(frozen=True, kw_only=True)
-class Model:
+class Model(_Tagged):
     """A version of a registered model.
 
     ``path`` is the file or folder itself: a local path where this machine can see it, else a URI,
@@ -67,7 +84,7 @@ class Model:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Environment:
+class Environment(_Tagged):
     """A version of an environment; ``document`` is its YAML form, the conda file's content in it.
 
     ``digest`` covers what the environment is, not what it is called.
@@ -109,7 +126,7 @@ class Environment:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataAsset:
+class DataAsset(_Tagged):
     """A version of a data asset.
 
     ``path`` is a local path, a URI or ``azureml://datastores/<datastore>/paths/<path>``, as it was
@@ -151,7 +168,7 @@ class DataAsset:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CodeAsset:
+class CodeAsset(_Tagged):
     """A copy of a code folder; ``path`` is the local folder. Without a name given, by content."""
 
     name: str
@@ -182,7 +199,7 @@ class CodeAsset:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Datastore:
+class Datastore(_Tagged):
     """A named place for data: ``uri`` (a local path or a URI) and what is needed to open it."""
 
     name: str
@@ -216,7 +233,7 @@ class Datastore:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compute:
+class Compute(_Tagged):
     """A named place to run.
 
     ``master`` is a Spark master's URL, None on this machine. ``shared_paths``: its workers see

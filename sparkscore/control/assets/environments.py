@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sparkscore.control.access.places import admit_file
-from sparkscore.control.assets.catalog import Archived, Catalog, Draft
+from sparkscore.control.assets.catalog import Archived, Catalog, Check, Draft
 from sparkscore.control.assets.content import hash_text
 from sparkscore.control.assets.entities import Environment
 from sparkscore.control.assets.naming import check_asset_name, settle_flag_path
+from sparkscore.control.endpoints.precondition import NO_PRECONDITION, Precondition
 from sparkscore.control.listing_table import Table
 from sparkscore.spec import EnvironmentAssetSpec, EnvironmentSpec, load_document, parse_asset
 from sparkscore.spec.document import read_document
@@ -100,17 +101,37 @@ class Environments:
         """All versions, newest first."""
         return Table(map(_read, self._catalog.list(name, archived=archived)))
 
-    def archive(self, name: str, version: str | None = None) -> None:
+    def archive(
+        self,
+        name: str,
+        version: str | None = None,
+        *,
+        precondition: Precondition = NO_PRECONDITION,
+    ) -> None:
         """Hide one version, or all, from lists and ``@latest``; references go on working."""
-        self._catalog.set_archived(name, version, is_archived=True)
+        check = _checking(precondition)
+        self._catalog.set_archived(name, version, is_archived=True, check=check)
 
-    def restore(self, name: str, version: str | None = None) -> None:
+    def restore(
+        self,
+        name: str,
+        version: str | None = None,
+        *,
+        precondition: Precondition = NO_PRECONDITION,
+    ) -> None:
         """Undo ``archive``."""
-        self._catalog.set_archived(name, version, is_archived=False)
+        check = _checking(precondition)
+        self._catalog.set_archived(name, version, is_archived=False, check=check)
 
-    def delete(self, name: str, version: str | None = None) -> None:
+    def delete(
+        self,
+        name: str,
+        version: str | None = None,
+        *,
+        precondition: Precondition = NO_PRECONDITION,
+    ) -> None:
         """Delete one version, or all."""
-        self._catalog.delete(name, version)
+        self._catalog.delete(name, version, check=_checking(precondition))
 
 
 def _draft_inline(
@@ -149,6 +170,10 @@ def _plain(entry: Entry) -> Any:
 def _digest(document: Mapping[str, Any]) -> str:
     content = {key: document.get(key) for key in _CONTENT_KEYS}
     return hash_text(json.dumps(content, sort_keys=True))
+
+
+def _checking(precondition: Precondition) -> Check:
+    return lambda record: precondition.check_etag("environment", record.name, _read(record).etag)
 
 
 def _read(record: AssetRecord) -> Environment:

@@ -33,6 +33,7 @@ from sparkscore.control.assets.model_content import (
 )
 from sparkscore.control.assets.naming import check_asset_name, settle_flag_path
 from sparkscore.control.assets.registry import RegisteredVersion, Registry, find_artifact_path
+from sparkscore.control.endpoints.precondition import NO_PRECONDITION, Precondition
 from sparkscore.control.listing_table import Table
 from sparkscore.errors import InvalidFieldError
 from sparkscore.spec import (
@@ -201,17 +202,35 @@ class Models:
         kept.sort(key=lambda version: (version.created_at, version.number), reverse=True)
         return Table(self._read(version, located=False) for version in kept)
 
-    def archive(self, name: str, version: str | None = None) -> None:
+    def archive(
+        self,
+        name: str,
+        version: str | None = None,
+        *,
+        precondition: Precondition = NO_PRECONDITION,
+    ) -> None:
         """Hide one version, or all, from lists and ``@latest``; references go on working."""
-        self._set_archived(name, version, "true")
+        self._set_archived(name, version, "true", precondition)
 
-    def restore(self, name: str, version: str | None = None) -> None:
+    def restore(
+        self,
+        name: str,
+        version: str | None = None,
+        *,
+        precondition: Precondition = NO_PRECONDITION,
+    ) -> None:
         """Undo ``archive``."""
-        self._set_archived(name, version, "false")
+        self._set_archived(name, version, "false", precondition)
 
-    def delete(self, name: str, version: str | None = None) -> None:
+    def delete(
+        self,
+        name: str,
+        version: str | None = None,
+        *,
+        precondition: Precondition = NO_PRECONDITION,
+    ) -> None:
         """Delete one version, or all; the files stay in MLflow's artifact store."""
-        chosen = self._choose(name, version)
+        chosen = self._choose(name, version, precondition)
         with self.mlflow.writing() as client:
             for one in chosen:
                 self.registry.delete_version(client, one)
@@ -312,13 +331,20 @@ class Models:
             raise self._not_found(name, None, versions)
         return versions
 
-    def _choose(self, name: str, version: str | None) -> builtins.list[RegisteredVersion]:
-        if version is not None:
-            return [self.find_version(name, version)]
-        return self._list_versions(name)
+    def _choose(
+        self, name: str, version: str | None, precondition: Precondition
+    ) -> builtins.list[RegisteredVersion]:
+        is_all = version is None
+        chosen = self._list_versions(name) if is_all else [self.find_version(name, version)]
+        if precondition.etags:
+            for one in chosen:
+                precondition.check_etag("model", name, self._read(one, located=True).etag)
+        return chosen
 
-    def _set_archived(self, name: str, version: str | None, value: str) -> None:
-        for one in self._choose(name, version):
+    def _set_archived(
+        self, name: str, version: str | None, value: str, precondition: Precondition
+    ) -> None:
+        for one in self._choose(name, version, precondition):
             self.registry.set_fact(one, "archived", value)
 
     def _read(self, version: RegisteredVersion, *, located: bool) -> Model:

@@ -219,16 +219,21 @@ def _open_artifacts(uri: str, client: MlflowClient) -> Any:
 
 
 def _search(client: MlflowClient, name: str | None) -> list[RegisteredVersion]:
-    quote = '"' if name is not None and "'" in name else "'"
-    wanted = None if name is None else f"name={quote}{name}{quote}"
+    wanted = None if name is None else _render_filter(name)
     found: list[RegisteredVersion] = []
     token = None
     while True:
         page = client.search_model_versions(wanted, max_results=_MAX_PAGE, page_token=token)
-        found += [_read(version) for version in page]
+        found += [_read(version) for version in page if name in (None, version.name)]
         token = page.token
         if not token:
             return found
+
+
+def _render_filter(name: str) -> str | None:
+    """MLflow's filter for a name; None for one with both quotes, which it cannot express."""
+    quote = '"' if "'" in name else "'"
+    return None if quote in name else f"name={quote}{name}{quote}"
 
 
 def _read(version: ModelVersion) -> RegisteredVersion:

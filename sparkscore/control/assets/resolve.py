@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sparkscore.control.access.places import admit
+from sparkscore.control.access.places import admit, admit_file
 from sparkscore.listing.location import find_local_path
 from sparkscore.spec import AssetReference, DatastorePath, Location, parse_data
 from sparkscore.storage import check_uri, is_uri
@@ -44,6 +44,9 @@ def resolve_uri(workspace: Workspace, text: str, *, base: Path) -> ResolvedUri:
         return ResolvedUri(found.uri, found.options, asset.reference, asset.type)
     if isinstance(place, DatastorePath):
         found = workspace.datastores.resolve(place)
+        local = find_local_path(found.uri)
+        if local is not None:
+            admit_file(workspace, local)  # a link may lead out of the datastore
         return ResolvedUri(found.uri, found.options, type=type_)
     uri = resolve_location(place, base=base)
     return ResolvedUri(uri, admit(workspace, uri), type=type_)

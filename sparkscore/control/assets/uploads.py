@@ -57,7 +57,9 @@ class Upload:
 
 
 def store_upload(workspace: Workspace, file: Path, *, name: str, is_archive: bool) -> Upload:
-    """Put a received file, or the folder that a zip file holds, into the default datastore.
+    """Put what was received, or the folder that a zip file holds, into the default datastore.
+
+    ``file`` may be a folder of received files.
 
     Raises InvalidFieldError (INVALID_ASSET_NAME, ARCHIVE_NOT_READABLE, ARCHIVE_REFUSED),
     EmptyInputError (EMPTY_UPLOAD) or StorageError (UPLOAD_FAILED).

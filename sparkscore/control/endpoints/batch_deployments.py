@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sparkscore.control.endpoints.batch_endpoints import read_new_endpoint
 from sparkscore.control.endpoints.entities import Deployment
 from sparkscore.control.endpoints.precondition import NO_PRECONDITION, Precondition
 from sparkscore.control.endpoints.registration import check_deployment, register_deployment
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from sparkscore.state import Reader, Writer
 
 Source = Path | Mapping[str, Any] | None
+
+_IS_NEW = Precondition(is_absent=True)
 
 UPDATE_ATTEMPTS = 20
 """How often an update starts anew because somebody else changed the deployment meanwhile."""
@@ -51,18 +54,21 @@ class BatchDeployments:
         set_default: bool = False,
         skip_script_validation: bool = False,
         precondition: Precondition = NO_PRECONDITION,
+        new_endpoint: Mapping[str, Any] | None = None,
     ) -> Deployment:
         """Make a deployment, or replace the one of that name.
 
         Inline model, code and environment are registered first. Nothing becomes the default
-        unless ``set_default`` asks for it.
+        unless ``set_default`` asks for it. ``new_endpoint`` is the content of an endpoint that is
+        made with its first deployment: both or neither. Raises PreconditionFailedError
+        (ALREADY_THERE) if there is one of its name.
         """
         loaded = load_deployment(
             source, overrides=overrides, flags={"name": name, "endpoint_name": endpoint_name}
         )
         spec = loaded.spec
         with self._workspace.store.reading() as reader:
-            reader.get_endpoint(spec.endpoint_name)
+            endpoint = _find_new_endpoint(reader, loaded, new_endpoint)
             existing = reader.find_deployment(spec.endpoint_name, spec.name)
         precondition.check("deployment", spec.name, existing)
         document = register_deployment(
@@ -71,6 +77,9 @@ class BatchDeployments:
         with self._workspace.store.writing() as writer:
             existing = writer.find_deployment(spec.endpoint_name, spec.name)
             precondition.check("deployment", spec.name, existing)
+            if endpoint is not None:
+                _IS_NEW.check("endpoint", endpoint.name, writer.find_endpoint(endpoint.name))
+                writer.put_endpoint(endpoint)
             return self._put(writer, document, set_default=set_default)
 
     def update(
@@ -189,17 +198,19 @@ class BatchDeployments:
         name: str | None = None,
         endpoint_name: str | None = None,
         overrides: Sequence[str] = (),
+        new_endpoint: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         """Check a deployment and all it refers to; registers nothing.
 
-        Gives ``result`` (Succeeded or Failed) and ``errors``, each with condition and message.
+        ``new_endpoint`` is what ``create`` takes. Gives ``result`` (Succeeded or Failed) and
+        ``errors``, each with condition and message.
         """
         try:
             loaded = load_deployment(
                 source, overrides=overrides, flags={"name": name, "endpoint_name": endpoint_name}
             )
             with self._workspace.store.reading() as reader:
-                reader.get_endpoint(loaded.spec.endpoint_name)
+                _find_new_endpoint(reader, loaded, new_endpoint)
             check_deployment(self._workspace, loaded)
         except SparkscoreError as error:
             found = {"condition": error.condition, "message": error.message, **error.attributes}
@@ -239,6 +250,19 @@ class BatchDeployments:
         endpoint = reader.get_endpoint(record.endpoint_name)
         is_default = endpoint.default_deployment == record.name
         return Deployment(record, self._workspace.name, is_default)
+
+
+def _find_new_endpoint(
+    reader: Reader, loaded: LoadedDeployment, content: Mapping[str, Any] | None
+) -> EndpointRecord | None:
+    """What is to be made; None where there is no content, for the endpoint is there then."""
+    name = loaded.spec.endpoint_name
+    if content is None:
+        reader.get_endpoint(name)
+        return None
+    record = read_new_endpoint({**content, "name": name})
+    _IS_NEW.check("endpoint", record.name, reader.find_endpoint(record.name))
+    return record
 
 
 def _with_default(endpoint: EndpointRecord, default: str | None) -> EndpointRecord:

@@ -19,6 +19,7 @@ from sparkscore.state.records import EndpointRecord
 if TYPE_CHECKING:
     from sparkscore.control.endpoints.request import InvokeRequest
     from sparkscore.control.jobs import Job
+    from sparkscore.control.planning import PlannedRun
     from sparkscore.control.workspace import Workspace
     from sparkscore.state import Reader
 
@@ -115,6 +116,12 @@ class BatchEndpoints:
 
         return invoke(self._workspace, name, request)
 
+    def plan(self, name: str, request: InvokeRequest) -> PlannedRun:
+        """What ``invoke`` would score, and in which pieces; records no job. Raises what it does."""
+        from sparkscore.control.planning import plan_invocation
+
+        return plan_invocation(self._workspace, name, request)
+
     def list_jobs(
         self, name: str, *, max_results: int | None = None, **filters: Any
     ) -> builtins.list[Job]:
@@ -134,6 +141,12 @@ class BatchEndpoints:
     def _show(self, record: EndpointRecord) -> Endpoint:
         workspace = self._workspace
         return Endpoint(record, workspace.name, workspace.config.server_url)
+
+
+def read_new_endpoint(content: Mapping[str, Any]) -> EndpointRecord:
+    """The record of an endpoint that does not exist yet; raises SpecError."""
+    spec = load_document(BatchEndpointSpec, content).spec
+    return _fill(_new_record(spec.name), spec, _CHANGEABLE - {"defaults"})
 
 
 _CHANGEABLE = frozenset({"description", "tags", "properties", "defaults"})

@@ -1,4 +1,4 @@
-"""What must hold of an endpoint or deployment when it is changed. Control plane, pure."""
+"""What must hold of a thing when it is changed. Control plane, pure."""
 
 from __future__ import annotations
 
@@ -21,13 +21,17 @@ class Precondition:
 
     def check(self, what: str, name: str, record: EndpointRecord | DeploymentRecord | None) -> None:
         """Raise PreconditionFailedError (ALREADY_THERE, NOT_THERE or CHANGED_MEANWHILE)."""
-        if record is not None and self.is_absent:
+        self.check_etag(what, name, None if record is None else get_etag(record))
+
+    def check_etag(self, what: str, name: str, etag: str | None) -> None:
+        """The same for what has this ETag, None if it is not there."""
+        if etag is not None and self.is_absent:
             raise _failed("ALREADY_THERE", name, f"{what} {name} exists, and was to be made new")
         if self.etags is None:
             return
-        if record is None:
+        if etag is None:
             raise _failed("NOT_THERE", name, f"{what} {name} does not exist, and was to be changed")
-        if self.etags and get_etag(record) not in self.etags:
+        if self.etags and etag not in self.etags:
             raise _failed(
                 "CHANGED_MEANWHILE",
                 name,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sparkscore.control.jobs.failed_inputs import iter_failed_inputs
+from sparkscore.control.jobs.failed_inputs import FAILED_INPUTS_FILE, iter_failed_inputs
 from sparkscore.control.jobs.job import Job
 from sparkscore.control.resume import read_job_launch
 from sparkscore.control.watch import WatchedFiles, find_status, find_summary
@@ -110,11 +111,30 @@ def _count_live(status: StatusMessage) -> dict[str, int]:
 
 
 def _find_groups(folder: Path, reasons: Iterable[Mapping[str, Any]]) -> tuple[FailureGroup, ...]:
+    files = (folder / FAILED_INPUTS_FILE, folder / LEDGER)
     try:
-        groups = group_failures(iter_failed_inputs(folder, decoding="replace"))
+        return _group_files(folder, tuple(map(_sign, files)))
     except NotFoundError:
         return tuple(group_failures(reasons))
+
+
+@functools.lru_cache(maxsize=16)
+def _group_files(
+    folder: Path,
+    signatures: tuple[object, ...],  # noqa: ARG001 - for the cache
+) -> tuple[FailureGroup, ...]:
+    """Pages ask again and again for files that are as they were; raises NotFoundError."""
+    groups = group_failures(iter_failed_inputs(folder, decoding="replace"))
     return tuple(_with_tracebacks(groups, folder / LEDGER)) if groups else ()
+
+
+def _sign(file: Path) -> object:
+    """What differs once a file has changed."""
+    try:
+        stat = file.stat()
+    except OSError:
+        return None
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
 def _with_tracebacks(groups: list[FailureGroup], ledger: Path) -> Iterator[FailureGroup]:

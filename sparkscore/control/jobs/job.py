@@ -17,6 +17,7 @@ from sparkscore.state.records import JobRecord
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from sparkscore.control.jobs.mini_batches import MiniBatches
     from sparkscore.control.workspace import Workspace
 
 OnStatus = Callable[[StatusMessage], None]
@@ -105,6 +106,15 @@ class Job:
         from sparkscore.control.jobs.results import read_results
 
         return read_results(self, spark)
+
+    def mini_batches(self) -> MiniBatches:
+        """Its mini-batches as far as they are known, while it runs and after.
+
+        Raises StateError (JOB_PRUNED), NotFoundError (JOB_FOLDER_NOT_FOUND), MessageError.
+        """
+        from sparkscore.control.jobs.mini_batches import find_mini_batches
+
+        return find_mini_batches(self)
 
     def to_dict(self) -> dict[str, Any]:
         """What ``job show`` prints."""

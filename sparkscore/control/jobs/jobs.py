@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,15 +15,13 @@ from sparkscore.control.jobs.queue import count_ahead
 from sparkscore.control.jobs.start import start_launcher
 from sparkscore.control.jobs.stream import OnLine, stream_job
 from sparkscore.control.listing_table import Table
-from sparkscore.errors import InvalidFieldError, InvalidTransitionError
-from sparkscore.messages.status import CANCELED
+from sparkscore.control.webhooks.telling import note_job, tell_ends
+from sparkscore.errors import InvalidFieldError
 from sparkscore.spec.nearest import find_closest
 from sparkscore.state import Archived, JobFilter, JobRecord
 from sparkscore.state.job_status import (
     ACTIVE,
-    CANCEL_REQUESTED,
     STATUSES,
-    advance,
     is_terminal,
     is_waiting,
 )
@@ -97,8 +95,10 @@ class Jobs:
 
     def start(self, name: str) -> Job:
         """Give the job a launcher if it has none, and return at once; see ``start_launcher``."""
+        note_job(self._workspace, name)
+        place, beyond = self._workspace, self._workspace.parks_beyond
         record = start_launcher(
-            self._workspace.store, name, workspace_folder=self._workspace.folder
+            place.store, name, workspace_folder=place.folder, parks_beyond=beyond
         )
         return self._look(record)
 
@@ -122,7 +122,8 @@ class Jobs:
     def count_ahead(self, name: str) -> int:
         """How many jobs must end or start before this one may; 0 if it need not wait."""
         with self._workspace.store.reading() as reader:
-            record, active = reader.get_job(name), reader.list_active_jobs()
+            record = reader.get_job(name)
+            active = reader.list_active_jobs(ahead_of=record.sequence)
         if not is_waiting(record):
             return 0
         return count_ahead(
@@ -139,14 +140,9 @@ class Jobs:
         A job that has not started is Canceled then, another one CancelRequested; asking again
         changes nothing. Raises InvalidTransitionError (JOB_ENDED).
         """
-        store = self._workspace.store
-        job = self._look(self._read(name))
-        if job.is_ended:
-            raise _ended(job.record)
-        record = change_job(store, name, _cancel)
-        if record.driver is not None and is_alive(record.launcher) is False:
-            start_launcher(store, name, workspace_folder=self._workspace.folder)
-        return self._look(record)
+        from sparkscore.control.jobs.cancel import cancel_record
+
+        return self._look(cancel_record(self._workspace, self.get(name).record))
 
     def resume(
         self,
@@ -167,6 +163,7 @@ class Jobs:
         """
         from sparkscore.control.jobs.resume import resume_record
 
+        tell_ends(self._workspace)
         resume_record(self._workspace, name, overrides=overrides, conf=conf, compute=compute)
         return self.start(name)
 
@@ -267,6 +264,17 @@ class Jobs:
 
         return iter_log_lines(self, self.get(name), follow=follow, mini_batch=mini_batch)
 
+    def poll_logs(
+        self, name: str, *, follow: bool = False, mini_batch: int | None = None
+    ) -> Generator[str | None, None, None]:
+        """As ``iter_logs``, with None where there is nothing new yet.
+
+        For callers that wait in their own way; a second or so between two looks is enough.
+        """
+        from sparkscore.control.jobs.logs import poll_log_lines
+
+        return poll_log_lines(self, self.get(name), follow=follow, mini_batch=mini_batch)
+
     def list_files(self, name: str) -> Table[JobFile]:
         """The files that the job left, as a download would have them."""
         from sparkscore.control.jobs.files import list_files
@@ -313,6 +321,8 @@ class Jobs:
             with self._workspace.store.reading() as reader:
                 retried_by = reader.find_retries([record.name]).get(record.name, ())
         current = refresh_job(self._workspace.store, record)
+        if is_terminal(current.status) and current.revision != record.revision:
+            tell_ends(self._workspace)
         progress = None if is_terminal(current.status) else find_live_status(current)
         return Job(current, self._workspace, progress, retried_by)
 
@@ -356,21 +366,4 @@ def _unknown_status(status: str) -> InvalidFieldError:
         condition="UNKNOWN_STATUS",
         value=status,
         nearest=nearest,
-    )
-
-
-def _cancel(record: JobRecord) -> JobRecord:
-    if is_terminal(record.status):
-        raise _ended(record)
-    if record.driver is None and is_waiting(record):
-        return advance(record, CANCELED, at=time.time())
-    return advance(record, CANCEL_REQUESTED, at=time.time())
-
-
-def _ended(record: JobRecord) -> InvalidTransitionError:
-    return InvalidTransitionError(
-        f"job {record.name} has ended ({record.status}): there is nothing to cancel",
-        condition="JOB_ENDED",
-        job=record.name,
-        status=record.status,
     )

@@ -29,17 +29,19 @@ from sparkscore.control.jobs.look import (
     refresh_job,
 )
 from sparkscore.control.jobs.mlflow_run import write_sample
+from sparkscore.control.jobs.parking import find_next_parked
 from sparkscore.control.jobs.processes import find_identity, get_own_identity, is_alive
-from sparkscore.control.jobs.queue import count_ahead, keeps_place
+from sparkscore.control.jobs.queue import count_ahead, is_parked, keeps_place
 from sparkscore.control.jobs.refresh import (
     end_with_error,
     end_with_summary,
     note_heartbeat,
     reconcile,
 )
-from sparkscore.control.jobs.start import claim_job
+from sparkscore.control.jobs.start import claim_job, start_launcher
 from sparkscore.control.jobs.tracking import note_job, start_writing
 from sparkscore.control.watch import Cancellation, wait_for_summary
+from sparkscore.control.webhooks.telling import tell_ends
 from sparkscore.control.workspace import Workspace
 from sparkscore.errors import CanceledError, MessageError, SparkscoreError, StateError
 from sparkscore.messages.codec import from_json
@@ -70,13 +72,21 @@ def main(arguments: list[str] | None = None) -> int:
     if len(given) != 2:
         say("usage: launcher WORKSPACE_FOLDER JOB")
         return 2
-    workspace = Workspace.open(Path(given[0]))
+    workspace = Workspace.open(Path(given[0]), on_message=say)
     store = patiently(lambda: workspace.store)
     logs_jobs = workspace.config.logs_jobs
     if logs_jobs:
         with _complaining():
             note_job(workspace.folder, given[1])
-    code = Launcher(store, given[1], max_running_jobs=workspace.config.max_running_jobs).run()
+    launcher = Launcher(
+        store,
+        given[1],
+        max_running_jobs=workspace.config.max_running_jobs,
+        workspace_folder=workspace.folder,
+        secret_variables=frozenset(one.secret_variable for one in workspace.config.webhooks),
+    )
+    code = launcher.run()
+    tell_ends(workspace)
     if logs_jobs:
         with _complaining():
             _start_writing(workspace, given[1])
@@ -120,11 +130,20 @@ def patiently(action: Callable[[], Result]) -> Result:
 
 
 class Launcher:
-    """One job from its place in the queue to its end."""
+    """One job from its place in the queue to its end; starts the launchers of parked ones."""
 
-    def __init__(self, store: Store, name: str, *, max_running_jobs: int) -> None:
-        self._store, self._name = store, name
+    def __init__(
+        self,
+        store: Store,
+        name: str,
+        *,
+        max_running_jobs: int,
+        workspace_folder: Path,
+        secret_variables: frozenset[str] = frozenset(),
+    ) -> None:
+        self._store, self._name, self._folder = store, name, workspace_folder
         self._max_running_jobs = max_running_jobs
+        self._secret_variables = secret_variables
         self._cancellation = Cancellation()
         self._polled_at = self._heartbeat_at = time.monotonic()
         self._complaint = ""
@@ -148,6 +167,7 @@ class Launcher:
         if end is not None:
             shutil.rmtree(Path(record.folder) / SCRATCH_NAME, ignore_errors=True)
             self._store_end(end)
+        self._start_next(record)
         return 0
 
     def _run(self, record: JobRecord) -> Callable[..., JobRecord] | None:
@@ -156,8 +176,9 @@ class Launcher:
             if not self._wait_for_turn():
                 say("canceled while it waited")
                 return None
-            run = start_driver(record)
+            run = start_driver(record, secret_variables=self._secret_variables)
             self._record_driver(run)
+            self._start_next(record)
         else:
             run = adopt_driver(record)
         say(f"driver runs as process {run.process_id}")
@@ -190,16 +211,20 @@ class Launcher:
             say(f"waits for {ahead} jobs" if ahead else "its turn has come")
         for other in forgotten:
             refresh_job(self._store, other)
-        self._beat_while_waiting()
+        self._beat_while_waiting(record)
         return None
 
     def _look_ahead(self, record: JobRecord, reader: Reader) -> tuple[int, list[JobRecord]]:
         now = time.time()
-        active = reader.list_active_jobs()
+        active = reader.list_active_jobs(ahead_of=record.sequence)
         ahead = count_ahead(
             record, active, max_running=self._max_running_jobs, now=now, is_alive=is_alive
         )
-        return ahead, [other for other in active if not keeps_place(other, now, is_alive)]
+        return ahead, [
+            other
+            for other in active
+            if not is_parked(other) and not keeps_place(other, now, is_alive)
+        ]
 
     def _take_turn(self) -> bool:
         """Start if it is still this job's turn: asked and answered in one transaction."""
@@ -213,10 +238,22 @@ class Launcher:
             writer.update_job(dataclasses.replace(started, heartbeat_at=now))
             return True
 
-    def _beat_while_waiting(self) -> None:
+    def _start_next(self, record: JobRecord) -> None:
+        """Give parked jobs their launchers; whatever goes wrong with that, this job goes on."""
+        try:
+            names = find_next_parked(
+                self._store, record.creator, max_running=self._max_running_jobs
+            )
+            for name in names:
+                start_launcher(self._store, name, workspace_folder=self._folder)
+        except SparkscoreError as error:
+            say(f"{error.condition}: {error.message}")
+
+    def _beat_while_waiting(self, record: JobRecord) -> None:
         if time.monotonic() - self._heartbeat_at < HEARTBEAT_SECONDS:
             return
         self._heartbeat_at = time.monotonic()
+        self._start_next(record)
         now = time.time()
         change_job(
             self._store,
@@ -281,9 +318,10 @@ class Launcher:
         )
 
 
-def start_driver(record: JobRecord) -> TargetRun:
+def start_driver(record: JobRecord, *, secret_variables: frozenset[str] = frozenset()) -> TargetRun:
     """Start the driver of a job from the launch message in its folder, on the target it names.
 
+    ``secret_variables`` of the environment are the launcher's: scripts could read the driver's.
     Raises MessageError, SubmitError, MissingDependencyError and whatever the plan refuses.
     """
     folder = Path(record.folder)
@@ -297,7 +335,9 @@ def start_driver(record: JobRecord) -> TargetRun:
         py_files=(str(folder / "sparkscore.zip"),),
     )
     environment = compute.target.get_environment(
-        os.environ, master=compute.master, is_detached=True
+        {key: os.environ[key] for key in os.environ if key not in secret_variables},
+        master=compute.master,
+        is_detached=True,
     )
     return compute.target.submit(
         compute.target.compile(application),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,17 +28,28 @@ def iter_log_lines(
     Launcher and driver come first, then what scripts wrote; with ``mini_batch`` only the lines of
     this one. Raises StateError (JOB_PRUNED), NotFoundError (MINI_BATCH_NOT_FOUND).
     """
+    for line in poll_log_lines(jobs, job, follow=follow, mini_batch=mini_batch):
+        if line is None:
+            time.sleep(FOLLOW_SECONDS)
+        else:
+            yield line
+
+
+def poll_log_lines(
+    jobs: Jobs, job: Job, *, follow: bool, mini_batch: int | None = None
+) -> Generator[str | None, None, None]:
+    """The same, with None where there is nothing new: whoever asks waits in their own way."""
     refuse_pruned(job)
     _check_mini_batch(job, mini_batch)
     while follow and not job.is_ended and not Path(job.record.folder).is_dir():
         # Its folder is on another machine, and a copy has logs only once the job has ended.
-        time.sleep(FOLLOW_SECONDS)
+        yield None
         job = jobs.get(job.name)
     with reading_job_folder(job, is_wanted=lambda path: path.startswith("logs/")) as folder:
         reader = _LogReader(folder, mini_batch)
         while follow and not job.is_ended:
             yield from reader.iter_new_lines()
-            time.sleep(FOLLOW_SECONDS)
+            yield None
             job = jobs.get(job.name)
         yield from reader.iter_new_lines(with_rests=True)
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sparkscore.control.jobs.processes import find_identity, is_alive
+from sparkscore.control.jobs.queue import find_keepers, is_parked
 from sparkscore.control.jobs.refresh import Seen, reconcile
 from sparkscore.control.watch import WatchedFiles, find_status, find_summary, read_last_lines
 from sparkscore.errors import MessageError, StateError
@@ -29,8 +30,12 @@ def refresh_job(store: Store, record: JobRecord) -> JobRecord:
     Stored as well if the job has ended or no launcher keeps it, and the store can be written.
     """
     while not is_terminal(record.status):
+        if is_parked(record) and is_alive(record.creator):
+            return record
         known = _with_driver(record)
         seen = look_at(known)
+        if is_parked(record) and not seen.creator_is_alive:
+            seen = dataclasses.replace(seen, has_keeper=_has_keeper(store, record))
         current = reconcile(known, seen)
         is_kept = seen.launcher_is_alive is not False and not is_terminal(current.status)
         if current == record or is_kept or record.launcher is None:
@@ -87,6 +92,12 @@ def find_live_status(record: JobRecord) -> StatusMessage | None:
 def get_launch_path(record: JobRecord) -> str:
     """Where the job's launch message stands, which is on its driver's command line too."""
     return str(Path(record.folder) / LAUNCH_FILE)
+
+
+def _has_keeper(store: Store, record: JobRecord) -> bool:
+    with store.reading() as reader:
+        launched = reader.list_launched_jobs(record.creator)
+    return bool(find_keepers(launched, time.time(), is_alive))
 
 
 def _with_driver(record: JobRecord) -> JobRecord:

@@ -212,11 +212,11 @@ def _iter_parameters(record: JobRecord, folder: Path) -> Iterator[tuple[str, str
         "versions": (record.summary or {}).get("versions", {}),
     }
     for path, value in _flatten(content):
-        text = "(not recorded)" if _is_secret(path) else _cut(str(value))
+        text = "(not recorded)" if is_secret(path) else _cut(str(value))
         yield _clean_name(".".join(path)), text
 
 
-def _is_secret(path: Sequence[str]) -> bool:
+def is_secret(path: Sequence[str]) -> bool:
     above = path[:-1]
     return "environment_variables" in above or (
         "spark_conf" in above and _SECRET.search(path[-1]) is not None

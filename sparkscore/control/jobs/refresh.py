@@ -61,6 +61,7 @@ class Seen:
 
     ``status`` and ``summary`` are the driver's files, ``status_written_at`` the file's time.
     A process is alive, dead, or out of sight (None); one that was never recorded is dead.
+    ``has_keeper``: the job is parked, and somebody will give it a launcher.
     ``log_lines`` is the end of the driver's log, or of the launcher's if there is no driver's.
     """
 
@@ -71,6 +72,7 @@ class Seen:
     creator_is_alive: bool | None = False
     launcher_is_alive: bool | None = False
     driver_is_alive: bool | None = False
+    has_keeper: bool = False
     log_lines: tuple[str, ...] = ()
 
 
@@ -154,6 +156,8 @@ def _find_end(record: JobRecord, seen: Seen) -> JobRecord | None:
 def _find_end_before_launch(record: JobRecord, seen: Seen) -> JobRecord | None:
     if record.cancel_requested_at is not None:
         return advance(record, CANCELED, at=seen.now)
+    if seen.has_keeper:
+        return None
     grace = LAUNCH_GRACE_SECONDS if seen.creator_is_alive is False else STALE_SECONDS
     if seen.creator_is_alive or seen.now - record.updated_at <= grace:
         return None

@@ -76,11 +76,12 @@ def resume_record(
             spark_conf={**_get_spark_conf(workspace, record, launch, target), **read_conf(conf)},
             is_detached=True,
         )
-        changed = _change(record, overrides=overrides, target=target)
+        resumed = resume(record, at=time.time(), by=get_own_identity())
+        resumed = _change(resumed, overrides=overrides, target=target)
         with workspace.store.writing() as writer:
             if writer.get_job(name).revision == record.revision:
                 write_resume(job)
-                return writer.update_job(resume(changed, at=time.time(), by=get_own_identity()))
+                return writer.update_job(resumed)
 
 
 def _complete(record: JobRecord, *, summary: SummaryMessage) -> JobRecord:

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from sparkscore.control.jobs.look import LAUNCHER_LOG, change_job, get_launch_path, refresh_job
+from sparkscore.control.jobs.parking import park_job
 from sparkscore.control.jobs.processes import find_identity, is_alive
 from sparkscore.control.jobs.refresh import end_with_error, is_interrupted
 from sparkscore.errors import SubmitError
@@ -26,17 +27,21 @@ from sparkscore.state.job_status import (
 from sparkscore.targets.process import start_process
 
 _STARTED: list[subprocess.Popen[bytes]] = []
-"""Launchers that this process started: whoever starts a process has to wait for it."""
+"""What this process started: whoever starts a process has to wait for it."""
 
 _STARTED_LOCK = threading.Lock()
+_PARKING_LOCK = threading.Lock()
 
 
-def start_launcher(store: Store, name: str, *, workspace_folder: Path) -> JobRecord:
+def start_launcher(
+    store: Store, name: str, *, workspace_folder: Path, parks_beyond: int | None = None
+) -> JobRecord:
     """Start the launcher of a job that has a folder and no launcher; otherwise nothing changes.
 
     Safe when several processes do so: the launchers claim the job, and one wins. It waits for the
-    job's turn, or goes on watching a driver whose launcher died. Raises NotFoundError, or
-    SubmitError if no process can be started; the job has then failed.
+    job's turn, or goes on watching a driver whose launcher died. With ``parks_beyond``, the number
+    of jobs that may run at once, a job that waits behind enough others is parked. Raises
+    NotFoundError, or SubmitError if no process can be started; the job has then failed.
     """
     with store.reading() as reader:
         record = reader.get_job(name)
@@ -45,6 +50,16 @@ def start_launcher(store: Store, name: str, *, workspace_folder: Path) -> JobRec
         return record
     if is_alive(record.launcher) is not False or not Path(get_launch_path(record)).exists():
         return record
+    if parks_beyond is None:
+        return _launch(store, record, workspace_folder=workspace_folder)
+    # One after the other: each must see the launchers of those before it.
+    with _PARKING_LOCK:
+        parked = park_job(store, name, max_running=parks_beyond)
+        return parked or _launch(store, record, workspace_folder=workspace_folder)
+
+
+def _launch(store: Store, record: JobRecord, *, workspace_folder: Path) -> JobRecord:
+    name = record.name
     try:
         process = _start(record, workspace_folder=workspace_folder)
     except SubmitError as error:
@@ -86,7 +101,12 @@ def _start(record: JobRecord, *, workspace_folder: Path) -> subprocess.Popen[byt
         environment=os.environ,
         log_file=Path(record.folder) / "logs" / LAUNCHER_LOG,
     )
+    wait_later(process)
+    return process
+
+
+def wait_later(process: subprocess.Popen[bytes]) -> None:
+    """Wait for a process that nobody waits for, once the next one is started."""
     with _STARTED_LOCK:
         _STARTED[:] = [one for one in _STARTED if one.poll() is None]
         _STARTED.append(process)
-    return process

@@ -337,3 +337,22 @@ def test_invoke__local_input_is_registered_once(workspace: Workspace) -> None:
     assert first.inputs["input"]["path"] == again.inputs["input"]["path"]
     assert first.name != again.name
     assert len(workspace.data.list()) == 1
+
+
+def test_plan__tells_what_a_job_would_score_and_makes_none(
+    workspace: Workspace, place: Path
+) -> None:
+    make_endpoint(workspace, "mood-v1")
+    count = len(list((place / "in").iterdir()))
+    planned = workspace.batch_endpoints.plan("mood", InvokeRequest(input="in", mini_batch_size=1))
+    shown = planned.to_dict()
+    assert (shown["inputs"], shown["mini_batches"]) == (count, count)
+    assert workspace.jobs.list() == []
+    assert not (place / "ws" / "jobs").exists() or list((place / "ws" / "jobs").iterdir()) == []
+
+
+def test_plan__refuses_what_invoke_refuses(workspace: Workspace, place: Path) -> None:
+    make_endpoint(workspace, "mood-v1")
+    with pytest.raises(SparkscoreError) as caught:
+        workspace.batch_endpoints.plan("mood", InvokeRequest(input="nowhere"))
+    assert caught.value.condition == "INPUT_NOT_FOUND"

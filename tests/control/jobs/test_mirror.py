@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from sparkscore.errors import NotFoundError, StorageError
 from sparkscore.state import JobRecord
 from sparkscore.storage import open_store
 from tests.control.jobs.conftest import make_record
+from tests.ledgers import make_ledger, make_summary, write_ledger
 from tests.servers.store import StoreServer
 
 FILES = {
@@ -121,6 +123,24 @@ def test_logs_and_download__of_the_copy(mirrored: Workspace, add: Add, tmp_path:
     assert (tmp_path / "got" / "named-outputs" / "score" / "moods.csv").read_bytes() == b"1\n"
 
 
+def test_files__of_the_copy(mirrored: Workspace, add: Add) -> None:
+    record = add("old")
+    here = [file.to_dict() for file in mirrored.jobs.list_files("old")]
+    shutil.rmtree(record.folder)
+    found = mirrored.jobs.list_files("old")
+    assert [file.to_dict() for file in found] == here
+    assert "artifacts/logs/driver.log" in [file.path for file in found]
+    for file in found:
+        content = b"".join(mirrored.jobs.get_file("old", file.path).iter_bytes())
+        assert content == (b"1\n" if "outputs" in file.path else FILES[file.path[10:]])
+    log = mirrored.jobs.get_file("old", "artifacts/logs/driver.log")
+    assert b"".join(log.iter_bytes(2, 5)) == b"e\nt"
+    for path in ("staging/wave-00000.1/part-0.parquet", RESULTS, "logs", "logs/none", "../x"):
+        with pytest.raises(NotFoundError) as caught:
+            mirrored.jobs.get_file("old", f"artifacts/{path}")
+        assert caught.value.condition == "FILE_NOT_FOUND", path
+
+
 def test_logs_and_download__where_folder_and_copy_are_gone(
     mirrored: Workspace, add: Add, tmp_path: Path
 ) -> None:
@@ -140,3 +160,16 @@ def test_download__where_the_only_folder_is_gone(workspace: Workspace, tmp_path:
         workspace.jobs.download("old", download_path=tmp_path / "got", all=True)
     assert caught.value.condition == "JOB_FOLDER_NOT_FOUND"
     assert not (tmp_path / "got").exists()
+
+
+def test_mini_batches__of_the_copy(mirrored: Workspace, add: Add, tmp_path: Path) -> None:
+    record, table = add("old"), make_ledger(50)
+    store, root = open_store(f"{mirrored.config.jobs_folder}/old", {})
+    ledger = write_ledger(tmp_path, table)
+    store.put_file(str(ledger), f"{root}/ledger/outcomes.parquet")
+    with mirrored.store.writing() as writer:
+        writer.update_job(dataclasses.replace(record, summary=make_summary(table)))
+    shutil.rmtree(record.folder)
+    found = mirrored.jobs.get("old").mini_batches()
+    assert (found.counts["succeeded"], found.counts["failed"]) == (49, 1)
+    assert found.get(49).message == "ValueError: <b>bad</b>"

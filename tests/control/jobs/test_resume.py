@@ -97,6 +97,7 @@ def test_resume__failed_job_completes(
     assert (run["status"], run["condition"]) == ("Failed", "ERROR_THRESHOLD_EXCEEDED")
     assert run["inputs"] == {"total": 8, "succeeded": 0, "failed": 0}
     assert run["started_at"] <= run["ended_at"] <= run["resumed_at"]
+    assert run["compute"] == failed.compute["name"] != "local[2]"
 
 
 def test_resume__again_and_again(
@@ -368,7 +369,9 @@ def test_launcher__of_the_run_before_leaves_the_record_alone(
 ) -> None:
     add_job(status="Queued", launcher=dataclasses.replace(get_own_identity(), process_id=1))
     before = get_record()
-    launcher = Launcher(workspace.store, "job", max_running_jobs=1)
+    launcher = Launcher(
+        workspace.store, "job", max_running_jobs=1, workspace_folder=workspace.folder
+    )
     launcher._store_end(partial(end_with_error, error=StateError("late")))
     assert launcher._take_turn() is False
     assert get_record() == before
