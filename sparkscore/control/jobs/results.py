@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from sparkscore.control.jobs.job import Job, require_ended
+from sparkscore.control.jobs.json_lines import read_json_lines
 from sparkscore.control.jobs.output import reading_output
 from sparkscore.errors import InvalidTransitionError, StateError
 
@@ -198,16 +199,13 @@ class _Results:
 
     def _read_jsonl(self, filesystem: Any, path: str) -> Any:
         import pyarrow as pa
-        import pyarrow.json as pajson
 
         schema = self._find_schema()
-        if schema is None:
-            with filesystem.open(path, "rb") as file:
-                return pajson.read_json(file)
-        read = pa.schema([(field.name, _json_type(field.type)) for field in schema])
-        options = pajson.ParseOptions(explicit_schema=read, newlines_in_values=False)
         with filesystem.open(path, "rb") as file:
-            return _decoded(pajson.read_json(file, parse_options=options), schema)
+            if schema is None:
+                return read_json_lines(file, None)
+            read = pa.schema([(field.name, _json_type(field.type)) for field in schema])
+            return _decoded(read_json_lines(file, read), schema)
 
     def _find_schema(self) -> Any:
         """The Arrow schema of the results, None if the job's folder is gone."""

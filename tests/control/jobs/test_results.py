@@ -17,7 +17,7 @@ from sparkscore.control.jobs import Job
 from sparkscore.control.workspace import Workspace
 from sparkscore.driver.publish.csv_format import csv_bytes, header_line
 from sparkscore.driver.publish.jsonl_format import jsonl_bytes
-from sparkscore.errors import StateError
+from sparkscore.errors import StateError, StorageError
 from tests.control.jobs.conftest import make_record
 
 UTC = dt.timezone.utc
@@ -110,6 +110,63 @@ def test_results__jsonl(workspace: Workspace, tmp_path: Path) -> None:
     finite = [None if value == float("inf") else value for value in TABLE["ratio"].to_pylist()]
     position = TABLE.column_names.index("ratio")
     check(frame, TABLE.set_column(position, "ratio", pa.array(finite)))
+
+
+def test_results__jsonl_of_a_pruned_job(workspace: Workspace, tmp_path: Path) -> None:
+    file = tmp_path / "out.jsonl"
+    lines = ['{"n": 1, "t": "a", "at": "2013-01-31 05:00:00"}', "", '{"n": 2.5, "more": true}']
+    file.write_text("\n".join(lines))
+    frame = make_job(workspace, tmp_path / "gone", {"path": str(file), "format": "jsonl"}).results()
+    assert frame["n"].tolist() == [1.0, 2.5]
+    assert frame["at"][0] == pd.Timestamp("2013-01-31 05:00")
+    assert (frame["t"][0], frame["more"][1]) == ("a", True)
+
+
+@pytest.mark.parametrize("has_schema", [True, False])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"null\n", b"1\n", b"[1]\n", b'"a"\n', b'{"a": 1}\nnull\n', b"\xff\n", b"{\n", b"NaN"),
+        b"[" * 100_000,
+        b'{"a": "\\ud800"}\n',
+        b'{"a": ' + b"1" * 5000 + b"}",
+    ],
+)
+def test_results__jsonl_that_was_changed(
+    workspace: Workspace, tmp_path: Path, content: bytes, has_schema: bool
+) -> None:
+    file = tmp_path / "out.jsonl"
+    file.write_bytes(content)
+    schema = pa.schema([("a", pa.int64())]) if has_schema else None
+    job = make_job(workspace, tmp_path, {"path": str(file), "format": "jsonl"}, schema=schema)
+    with pytest.raises(StorageError) as caught:
+        job.results()
+    assert caught.value.condition == "OUTPUT_NOT_READABLE"
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (pa.int8(), 300),
+        (pa.int64(), "1"),
+        (pa.float64(), True),
+        (pa.bool_(), 1),
+        (pa.string(), {"a": 1}),
+        (pa.decimal128(4, 2), 1.234),
+        (pa.binary(), "\u20ac"),
+        (pa.timestamp("us"), "yesterday"),
+    ],
+)
+def test_results__jsonl_with_other_types(
+    workspace: Workspace, tmp_path: Path, kind: Any, value: Any
+) -> None:
+    file = tmp_path / "out.jsonl"
+    file.write_text(json.dumps({"a": value}))
+    output = {"path": str(file), "format": "jsonl"}
+    job = make_job(workspace, tmp_path, output, schema=pa.schema([("a", kind)]))
+    with pytest.raises(StorageError) as caught:
+        job.results()
+    assert caught.value.condition == "OUTPUT_NOT_READABLE"
 
 
 def test_results__parquet(workspace: Workspace, tmp_path: Path) -> None:
