@@ -1,4 +1,4 @@
-"""A workspace as it is after years: 10,000 jobs, two of them large. Runs in the benchmark's process.
+"""A workspace as it is after years: 10,000 jobs, two of them large. In the benchmark's process.
 
 Jobs are written through the store at once; no driver has scored them. Those that run have a live
 process, this one, and a heartbeat as long as ``beating`` lasts.
@@ -20,7 +20,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-
 from rounds import HERE
 
 sys.path.insert(0, str(HERE.parent))
@@ -38,6 +37,7 @@ ENDPOINTS = tuple(f"endpoint-{number:02d}" for number in range(12))
 DEPLOYMENTS = ("blue", "green")
 RUNNING_COUNT, QUEUED_COUNT = 15, 85
 FAILED_IN_100 = 3
+BEAT_SECONDS = 0.2
 REQUESTS_PER_MINUTE = 100_000_000
 _CODE = HERE / "scripts" / "rest_load" / "code"
 _DAY_SECONDS = 86_400.0
@@ -198,8 +198,10 @@ def _write_failed_inputs(folder: Path, table: pa.Table) -> None:
         for row in table.filter(pc.greater(table["failed"], 0)).to_pylist():
             number = row["mini_batch_id"]
             lines.writerow(
-                (_name(number), number, row["condition"], row["message"], 1, "", 4)
-                + ("score.py:9", row["host"], row["process"])
+                (
+                    *(_name(number), number, row["condition"], row["message"], 1, "", 4),
+                    *("score.py:9", row["host"], row["process"]),
+                )
             )
 
 
@@ -271,7 +273,7 @@ def _make_running(workspace: Workspace, count: int) -> JobRecord:
 
 @contextmanager
 def beating(workspace: Workspace, *, mini_batches: int) -> Iterator[None]:
-    """Heartbeats of all jobs that run, each second; the large one scores 50 mini-batches."""
+    """Heartbeats of all jobs that run; with each the large one scores ten mini-batches."""
     with workspace.store.reading() as reader:
         running = [record for record in reader.list_active_jobs() if record.status == "Running"]
     stopped = threading.Event()
@@ -282,7 +284,7 @@ def beating(workspace: Workspace, *, mini_batches: int) -> Iterator[None]:
         sequence = 0
         while True:
             sequence += 1
-            lines = [line for _, line in zip(range(50), coming, strict=False)]
+            lines = [line for _, line in zip(range(10), coming, strict=False)]
             with open(large / "ledger" / "live.jsonl", "a", encoding="utf-8") as file:
                 file.writelines(lines)
             with open(large / "failed_inputs.csv", "a", encoding="utf-8") as file:
@@ -290,7 +292,7 @@ def beating(workspace: Workspace, *, mini_batches: int) -> Iterator[None]:
             for record in running:
                 total = mini_batches if record.name == LIVE else 1000
                 _write_status(record, sequence, total)
-            if stopped.wait(1.0):
+            if stopped.wait(BEAT_SECONDS):
                 return
 
     thread = threading.Thread(target=beat)

@@ -94,6 +94,7 @@ def test_migrations__keep_what_an_older_store_holds(store_url: str, engine: Engi
         connection.execute(text("DROP INDEX sparkscore_jobs_retry"))
         for column in ("earlier_runs", "retry_of"):
             connection.execute(text(f"ALTER TABLE sparkscore_jobs DROP COLUMN {column}"))
+        connection.execute(text("DROP TABLE sparkscore_tokens"))
         connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '0001'"))
     with open_store(store_url) as store, store.reading() as reader:
         assert reader.get_job(stored.name) == stored

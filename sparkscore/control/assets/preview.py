@@ -16,6 +16,7 @@ from sparkscore.control.access.places import admit
 from sparkscore.control.assets.browsing import Browser, FoundFile, has_hidden_part
 from sparkscore.control.assets.data import FILE
 from sparkscore.control.assets.resolve import resolve_uri
+from sparkscore.control.jobs.parquet_rows import read_parquet_head
 from sparkscore.errors import NotFoundError, SparkscoreError, StorageError
 from sparkscore.listing.location import find_local_path
 from sparkscore.storage import describe_error
@@ -30,7 +31,6 @@ MAX_COLUMNS = 50
 MAX_IMAGE_BYTES = 10 * 1024**2
 
 _HEAD_BYTES = 64 * 1024
-_MAX_ROW_GROUP_BYTES = 64 * 1024**2
 _MAX_CELL = 200
 _MAX_TEXT = 4000
 _IMAGES = {
@@ -212,19 +212,10 @@ def _read_json_lines(text: str) -> _Beginning:
 
 
 def _read_parquet(place: Browser, file: FoundFile) -> _Beginning | None:
-    import pyarrow.parquet
-
     with place.open(file.path) as stream:
-        table = pyarrow.parquet.ParquetFile(stream)
-        names = table.schema_arrow.names[:MAX_COLUMNS]
-        if not table.num_row_groups:
-            return tuple(names), (), None
-        if table.metadata.row_group(0).total_byte_size > _MAX_ROW_GROUP_BYTES:
-            return tuple(names), (), None
-        for batch in table.iter_batches(MAX_ROWS, row_groups=[0], columns=names):
-            columns, rows, text = _tabulate(batch.to_pylist())
-            return columns or tuple(names), rows, text
-    return tuple(names), (), None
+        found = read_parquet_head(stream, count=MAX_ROWS)
+    rows = tuple(tuple(_render_cell(cell) for cell in row) for row in found["rows"])
+    return tuple(found["columns"]), rows, None
 
 
 def _tabulate(rows: list[dict[str, Any]]) -> _Beginning:
@@ -239,8 +230,6 @@ def _cut(values: list[Any]) -> tuple[str, ...]:
 def _render_cell(value: Any) -> str:
     if value is None:
         return ""
-    if isinstance(value, bytes):
-        return f"{len(value):,} bytes"
     text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
     return text if len(text) <= _MAX_CELL else f"{text[:_MAX_CELL]}…"
 

@@ -53,14 +53,13 @@ def _iter_objects(file: Any, *, has_decimals: bool) -> Iterator[dict[str, Any]]:
 def _make_column(values: list[Any], field: Any) -> Any:
     import pyarrow as pa
 
-    if pa.types.is_floating(field.type):
-        # Whole numbers may be larger than a float holds exactly, and decimals are asked for.
-        numbers = (int, float, Decimal)
-        values = [
-            float(value) if isinstance(value, numbers) and not isinstance(value, bool) else value
-            for value in values
-        ]
     try:
+        if not pa.types.is_boolean(field.type) and any(isinstance(each, bool) for each in values):
+            raise ValueError("a value is true or false")
+        if pa.types.is_floating(field.type):
+            # Whole numbers may be larger than a float holds exactly, and decimals are asked for.
+            numbers = (int, Decimal)
+            values = [float(each) if isinstance(each, numbers) else each for each in values]
         return pa.array(values, field.type)
     except (pa.ArrowException, ValueError, OverflowError) as error:
         raise ValueError(f"column {field.name!r} is no {field.type}: {error}") from error

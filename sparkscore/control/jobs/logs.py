@@ -74,6 +74,7 @@ class _LogReader:
 
     def __init__(self, folder: Path, mini_batch: int | None) -> None:
         self._folder, self._mini_batch = folder, mini_batch
+        self._number = b"" if mini_batch is None else str(mini_batch).encode()
         self._read_bytes: dict[Path, int] = {}
         self._shown: Path | None = None
 
@@ -103,6 +104,8 @@ class _LogReader:
                     if not line.endswith(b"\n") and not with_rests:
                         return
                     self._read_bytes[file] = self._read_bytes.get(file, 0) + len(line)
+                    if self._number not in line:
+                        continue  # nearly all lines are of others: this tells them quickly
                     yield line.rstrip(b"\n").decode("utf-8", errors="replace")
         except OSError:
             return

@@ -1,4 +1,4 @@
-"""The first rows of files, as texts for people. Control plane; pyarrow in functions.
+"""The first rows of files, as texts for people. Control plane.
 
 However large a file is, at most READ_BYTES of a text file are read, and of a Parquet file what its
 first rows need.
@@ -13,9 +13,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sparkscore.control.jobs.parquet_child import MOST_COLUMNS as MOST_COLUMNS
+from sparkscore.control.jobs.parquet_child import MOST_LETTERS as MOST_LETTERS
+from sparkscore.control.jobs.parquet_child import cut, render_cell
+from sparkscore.control.jobs.parquet_rows import read_parquet_head
+
 READ_BYTES = 1024**2
-MOST_COLUMNS = 50
-MOST_LETTERS = 300
 
 Opener = Callable[[], Any]
 """Opens a file for reading bytes; the result is seekable and a context manager."""
@@ -70,17 +73,11 @@ def read_json_rows(opener: Opener, *, count: int) -> FirstRows:
 
 
 def read_parquet_rows(opener: Opener, *, count: int) -> FirstRows:
-    """The first rows of a Parquet file; raises ArrowException or OSError."""
-    import pyarrow.parquet as pq
-
-    with opener() as stream, pq.ParquetFile(stream, buffer_size=64 * 1024) as file:
-        names = file.schema_arrow.names
-        kept = names[:MOST_COLUMNS]
-        batch = next(file.iter_batches(batch_size=count, columns=kept), None)
-        records = [] if batch is None else batch.to_pylist()
-        rows = [[record[name] for name in kept] for record in records]
-        is_cut = len(names) > len(kept) or file.metadata.num_rows > len(rows)
-        return _make(kept, rows, has_more=is_cut)
+    """The first rows of a Parquet file; raises ArrowInvalid or OSError."""
+    with opener() as stream:
+        found = read_parquet_head(stream, count=count)
+    rows = tuple(tuple(row) for row in found["rows"])
+    return FirstRows(tuple(found["columns"]), rows, has_more=found["has_more"])
 
 
 def read_text(opener: Opener, *, most_bytes: int) -> tuple[str, bool]:
@@ -103,25 +100,7 @@ def _parse_csv(text: str, separator: str) -> Iterable[list[str]]:
 def _make(names: Sequence[str], rows: Sequence[Sequence[Any]], *, has_more: bool) -> FirstRows:
     kept = names[:MOST_COLUMNS]
     return FirstRows(
-        columns=tuple(_cut(str(name)) for name in kept),
-        rows=tuple(tuple(map(_render, row[: len(kept)])) for row in rows),
+        columns=tuple(cut(str(name)) for name in kept),
+        rows=tuple(tuple(map(render_cell, row[: len(kept)])) for row in rows),
         has_more=has_more or len(names) > len(kept),
     )
-
-
-def _render(value: Any) -> str | None:
-    if value is None or isinstance(value, str):
-        return None if value is None else _cut(value)
-    if isinstance(value, bytes):
-        return f"({len(value):,} bytes)"
-    if isinstance(value, (dict, list)):
-        try:
-            return _cut(json.dumps(value, ensure_ascii=False, default=str))
-        except RecursionError:
-            return "(too deep to show)"
-    return _cut(str(value))
-
-
-def _cut(text: str) -> str:
-    text = text[: MOST_LETTERS + 1].encode("utf-8", errors="replace").decode()
-    return text if len(text) <= MOST_LETTERS else f"{text[:MOST_LETTERS]}\N{HORIZONTAL ELLIPSIS}"

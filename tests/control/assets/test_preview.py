@@ -91,7 +91,7 @@ def test_preview__of_parquet_has_the_first_rows(workspace: Workspace, folder: Pa
     )
     found = look(workspace, folder)
     assert (found.columns, len(found.rows)) == (("a", "b", "c"), 20)
-    assert found.rows[1] == ("1", "2 bytes", "")
+    assert found.rows[1] == ("1", "(2 bytes)", "")
 
 
 def test_preview__of_text_shows_it(workspace: Workspace, folder: Path) -> None:

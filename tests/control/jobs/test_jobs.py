@@ -92,7 +92,7 @@ def test_to_dict__begins_with_the_name(workspace: Workspace, add_ended: AddEnded
     assert json.dumps(content, indent=4).lstrip("{\n ").startswith('"name": "job"')
     assert content["status"] == "Completed"
     assert content["input_counts"] == {"total": 8, "succeeded": 6, "failed": 2, "unprocessed": 0}
-    page = f"{workspace.config.server_url}/jobs/job"
+    page = f"{workspace.config.server_url}/studio/jobs/job"
     assert content["interactionEndpoints"] == {"Studio": {"endpoint": page}}
     assert content["services"]["Studio"]["endpoint"] == page
     assert content["properties"]["azureml.deploymentname"] == "digits-v1"
