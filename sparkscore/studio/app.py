@@ -52,7 +52,7 @@ def create_studio(server: FastAPI) -> FastAPI:
     app = FastAPI(openapi_url=None, redirect_slashes=False, dependencies=[Depends(_note_route)])
     for name in ("workspace", "config", "verifiers"):
         setattr(app.state, name, getattr(server.state, name))
-    app.state.sessions = Sessions()
+    app.state.sessions, app.state.server = Sessions(), server
     app.state.oidc_login = _make_oidc_login(server)
     _install_handlers(app)
     app.add_middleware(HeadersMiddleware)

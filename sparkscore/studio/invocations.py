@@ -153,7 +153,7 @@ def _iter_overrides(form: Form) -> Iterator[str]:
 
 def _read_number(form: Form, name: str) -> int | None:
     text = form.find(name)
-    if text is None or text.isdecimal():
+    if text is None or (text.isdecimal() and len(text) < 20):
         return None if text is None else int(text)
     form.refuse(name, f"{text} is no whole number.")
     return None

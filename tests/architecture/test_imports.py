@@ -77,9 +77,7 @@ THEIRS: dict[str, Libraries] = {
     "studio": Libraries(frozenset({"fastapi", "jinja2", "python_multipart", "starlette"})),
     "cli": Libraries(
         frozenset({"rich", "typer"}),
-        frozenset(
-            {"fastapi", "jinja2", "jmespath", "jwt", "python_multipart", "uvicorn", "yaml"}
-        ),
+        frozenset({"fastapi", "jinja2", "jmespath", "jwt", "python_multipart", "uvicorn", "yaml"}),
     ),
 }
 """Package -> the libraries that it owns. pyspark and delta belong to the driver, pydantic and yaml

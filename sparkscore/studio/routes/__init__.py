@@ -8,6 +8,7 @@ from fastapi import APIRouter
 def load_routers() -> list[APIRouter]:
     """The pages that need a session, in the order in which paths are matched."""
     from sparkscore.studio.routes import (
+        api_page,
         assets,
         create,
         deployments,
@@ -24,10 +25,8 @@ def load_routers() -> list[APIRouter]:
         uploads,
     )
 
-    return [
-        *(home.router, invoke.router, endpoints.router, create.router, deployments.router),
-        job.router,
-        *(assets.router, uploads.router),
-        *(jobs.router, job_actions.router, job_failures.router, job_logs.router),
-        *(job_outputs.router, job_settings.router),
-    ]
+    modules = (
+        *(home, api_page, invoke, endpoints, create, deployments, job, assets, uploads),
+        *(jobs, job_actions, job_failures, job_logs, job_outputs, job_settings),
+    )
+    return [module.router for module in modules]

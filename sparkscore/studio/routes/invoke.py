@@ -52,14 +52,13 @@ def create_job(
     if asked is not None and not form.errors:
         try:
             job = workspace.batch_endpoints.invoke(endpoint, asked)
-            if form.is_on("make_default") and can_change(session) and asked.deployment_name:
-                workspace.batch_endpoints.update(
-                    endpoint, defaults=[f"deployment_name={asked.deployment_name}"]
-                )
-            session.tell(f"Job {job.name} was started.")
-            return redirect(request, f"/jobs/{render_segment(job.name)}")
         except SparkscoreError as error:
             take_error(form, error)
+        else:
+            session.tell(f"Job {job.name} was started.")
+            if form.is_on("make_default") and can_change(session) and asked.deployment_name:
+                _make_default(workspace, endpoint, asked.deployment_name, session)
+            return redirect(request, f"/jobs/{render_segment(job.name)}")
     return _render(request, workspace, endpoint, form, status=422)
 
 
@@ -78,6 +77,14 @@ def preview_plan(
     return render_page(
         request, "invoke_plan.html", form=form, planned=planned, fields=list_fields()
     )
+
+
+def _make_default(workspace: Workspace, endpoint: str, name: str, session: Session) -> None:
+    """The job runs whatever comes of this."""
+    try:
+        workspace.batch_endpoints.update(endpoint, defaults=[f"deployment_name={name}"])
+    except SparkscoreError as error:
+        session.tell(f"Deployment {name} is not the default: {error.message}", "error")
 
 
 def can_change(session: Session) -> bool:
