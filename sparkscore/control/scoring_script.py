@@ -63,6 +63,8 @@ def _parse(script: Path) -> ast.Module:
         ) from error
     except ValueError as error:
         raise _error(script, f"is not Python: {error}", "SCRIPT_SYNTAX_ERROR") from error
+    except (RecursionError, MemoryError) as error:
+        raise _error(script, "has code nested too deeply", "SCRIPT_SYNTAX_ERROR") from error
 
 
 def _error(script: Path, what: str, condition: str) -> UnresolvedReferenceError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -89,9 +90,11 @@ class Wave:
 
     def join(self, timeout_seconds: float) -> None:
         """Wait for the end of a canceled wave and its tasks, which may still write files."""
+        deadline = time.monotonic() + timeout_seconds
         if self._over.wait(timeout_seconds):
             with contextlib.suppress(Exception):
-                wait_for_tasks(self._spark.sparkContext, self._group)
+                left = max(0.0, deadline - time.monotonic())
+                wait_for_tasks(self._spark.sparkContext, self._group, left)
 
     def release(self) -> None:
         """Free what Spark keeps for the wave; PySpark never forgets an accumulator."""

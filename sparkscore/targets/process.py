@@ -42,8 +42,8 @@ def start_process(
     arguments: Sequence[str], /, *, environment: Mapping[str, str], log_file: Path
 ) -> subprocess.Popen[bytes]:
     """Start a process in its own session, without input, both outputs appended to ``log_file``."""
-    log_file.parent.mkdir(parents=True, exist_ok=True)
     try:
+        log_file.parent.mkdir(parents=True, exist_ok=True)
         with log_file.open("ab") as log:
             return subprocess.Popen(
                 list(arguments),

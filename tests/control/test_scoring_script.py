@@ -95,3 +95,11 @@ def test_check_scoring_script__folder_missing(tmp_path: Path) -> None:
     with pytest.raises(UnresolvedReferenceError) as caught:
         check_scoring_script(tmp_path / "nope", scoring_script="score.py")
     assert caught.value.condition == "CODE_NOT_FOUND"
+
+
+@pytest.mark.parametrize("value", ["-" * 100_000 + "1", "1" + "+1" * 100_000])
+def test_check_scoring_script__code_too_deep_for_python(tmp_path: Path, value: str) -> None:
+    (tmp_path / "score.py").write_text(f"x = {value}\ndef init(): ...\ndef run(mini_batch): ...")
+    with pytest.raises(UnresolvedReferenceError) as caught:
+        check_scoring_script(tmp_path, scoring_script="score.py")
+    assert caught.value.condition == "SCRIPT_SYNTAX_ERROR"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import json
+import os
 import time
 import zipfile
 from collections.abc import Callable
@@ -254,6 +255,28 @@ def test_download__is_a_zip_file(api: Client, ended: str, workspace: Workspace) 
     assert (some.status, some.raw, some.headers["Accept-Ranges"]) == (206, b"PK\3\4", "bytes")
     missing = api.get(f"/jobs/{ended}/download?output_name=none")
     assert (missing.status, missing.code) == (404, "OUTPUT_NOT_FOUND")
+
+
+def test_download__leaves_links_out(api: Client, ended: str, workspace: Workspace) -> None:
+    logs = workspace.jobs.get_local_folder(ended) / "logs"
+    (logs / "link.txt").symlink_to(workspace.folder / "store.db")
+    (logs / "away").symlink_to(workspace.folder)
+    (logs / "nowhere").symlink_to(workspace.folder / "none")
+    answer = api.get(f"/jobs/{ended}/download?all=true")
+    assert answer.status == 200, answer.raw
+    names = zipfile.ZipFile(io.BytesIO(answer.raw)).namelist()
+    assert "artifacts/logs/driver.log" in names
+    assert not [name for name in names if "link" in name or "away" in name or "nowhere" in name]
+
+
+def test_download__with_odd_names_and_times(api: Client, ended: str, workspace: Workspace) -> None:
+    logs = workspace.jobs.get_local_folder(ended) / "logs"
+    odd = logs / "caf\udce9 é.txt"
+    odd.write_text("odd")
+    os.utime(odd, (0, 0))
+    answer = api.get(f"/jobs/{ended}/download?all=true")
+    assert answer.status == 200, answer.raw
+    assert zipfile.ZipFile(io.BytesIO(answer.raw)).read("artifacts/logs/caf%E9 é.txt") == b"odd"
 
 
 def make_zip(files: dict[str, bytes], **attributes: int) -> bytes:

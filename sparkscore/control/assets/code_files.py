@@ -15,6 +15,8 @@ MAX_FILES = 2_000
 """How many files are looked at; code folders have a few dozen."""
 
 SHOWN_BYTES = 200_000
+_MOST_SCRIPT_BYTES = 4 * 1024**2
+"""Longer files are no scripts of people: they are not read to find that out."""
 _SUFFIX = ".py"
 
 
@@ -87,8 +89,10 @@ def _iter_paths(folder: Path) -> Iterator[Path]:
 
 def _can_score(folder: Path, name: str) -> bool:
     try:
+        if os.path.getsize(folder / name) > _MOST_SCRIPT_BYTES:
+            return False
         check_scoring_script(folder, scoring_script=name)
-    except UnresolvedReferenceError:
+    except (UnresolvedReferenceError, OSError):
         return False
     return True
 

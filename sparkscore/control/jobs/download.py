@@ -97,7 +97,7 @@ def _copy_output(job: Job, output: dict[str, Any], folder: Path) -> None:
         with reading_output(output["path"], job_name=job.name):
             _fetch(output, folder)
     elif os.path.isdir(local):
-        shutil.copytree(local, folder, dirs_exist_ok=True)
+        shutil.copytree(local, folder, dirs_exist_ok=True, ignore=_find_links)
     elif os.path.exists(local):
         shutil.copy2(local, folder / os.path.basename(local))
     else:
@@ -134,9 +134,21 @@ def _ignoring(source: Path, results: str | None) -> Callable[[str, list[str]], s
     def ignored(parent: str, names: list[str]) -> set[str]:
         own = NOT_ARTIFACTS.intersection(names) if Path(parent) == source else frozenset()
         others = (results, str(source / LIVE_LEDGER))
-        return set(own) | {name for name in names if os.path.join(parent, name) in others}
+        found = {name for name in names if os.path.join(parent, name) in others}
+        return set(own) | found | _find_links(parent, names)
 
     return ignored
+
+
+def _find_links(parent: str, names: list[str]) -> set[str]:
+    """What is no file or folder itself: scripts may leave links to anything."""
+    with os.scandir(parent) as entries:
+        real = {
+            entry.name
+            for entry in entries
+            if entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)
+        }
+    return set(names) - real
 
 
 def _refuse_existing(folder: Path) -> None:

@@ -21,6 +21,11 @@ from sparkscore.messages.status import StatusMessage, SummaryMessage
 
 LEDGER = Path("ledger") / "outcomes.parquet"
 
+_PARQUET_END = b"PAR1"
+_LEAST_PARQUET_BYTES = 12
+"""A file that has just been begun holds the same four bytes."""
+
+
 _LEDGER_COLUMNS = ["failed", "condition", "message", "script_line", "script_traceback"]
 
 
@@ -177,13 +182,17 @@ def _iter_failed_rows(ledger: Path) -> Iterator[dict[str, Any]]:
     except FileNotFoundError:
         return
     except (pa.ArrowException, OSError) as error:
-        if ledger.stat().st_size < 12 or not _is_complete(ledger):
+        if not is_complete(ledger):
             return
         raise MessageError(f"{ledger} cannot be read: {error}", where=str(ledger)) from error
 
 
-def _is_complete(ledger: Path) -> bool:
-    """Whether the file has the end of a Parquet file."""
-    with open(ledger, "rb") as file:
-        file.seek(-4, 2)
-        return file.read() == b"PAR1"
+def is_complete(ledger: Path) -> bool:
+    """Whether the driver has written the ledger's end."""
+    try:
+        with ledger.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - len(_PARQUET_END)))
+            return size >= _LEAST_PARQUET_BYTES and file.read() == _PARQUET_END
+    except OSError:
+        return False

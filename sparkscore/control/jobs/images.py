@@ -6,7 +6,7 @@ Only files that the job's plan lists are read, and only what begins as an image 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -33,7 +33,6 @@ _SIGNATURES = (
     (b"\xff\xd8\xff", "image/jpeg"),
     (b"GIF87a", "image/gif"),
     (b"GIF89a", "image/gif"),
-    (b"BM", "image/bmp"),
 )
 
 
@@ -49,6 +48,9 @@ def find_image_type(head: bytes) -> str | None:
     """The media type of an image by its first bytes; None for what browsers do not show."""
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "image/webp"
+    # Texts begin with BM too, but hold no NUL.
+    if head[:2] == b"BM" and head[6:10] == b"\0\0\0\0":
+        return "image/bmp"
     return next((kind for start, kind in _SIGNATURES if head.startswith(start)), None)
 
 
@@ -57,14 +59,15 @@ def find_input_images(job: Job, rows: FirstRows) -> InputImages | None:
 
     A value is the path of an input, its end, or its file name.
     """
-    files = _find_planned(job)
-    if files is None or not rows.rows:
+    columns = [
+        (column, [row[index] for row in rows.rows]) for index, column in enumerate(rows.columns)
+    ]
+    named = [(column, values) for column, values in columns if any(map(_is_image_name, values))]
+    plan = _find_plan(job) if named else None
+    if plan is None:
         return None
-    for index, column in enumerate(rows.columns):
-        values = [row[index] for row in rows.rows]
-        if not any(_is_image_name(value) for value in values):
-            continue
-        paths = _match(files[1], values, root=files[0])
+    for column, values in named:
+        paths = _match(plan.first_paths, values, root=plan.root)
         if any(path is not None for path in paths):
             return InputImages(column, tuple(paths))
     return None
@@ -76,13 +79,11 @@ def read_input_image(job: Job, path: str) -> tuple[bytes, str]:
     Raises NotFoundError (INPUT_NOT_FOUND) for what is no input of the job, is gone, is no image or
     is larger than MOST_IMAGE_BYTES, StateError (JOB_PRUNED), PlanError (INPUT_NOT_READABLE).
     """
-    import pyarrow.compute as pc
-
     refuse_pruned(job)
-    files = _find_planned(job)
-    if files is None or not pc.any(pc.equal(files[1], path)).as_py():
+    plan = _find_plan(job)
+    if plan is None or not plan.lists(path):
         raise _no_image(job, path)
-    content = _read(job, files[0], path)
+    content = _read(job, plan.root, path)
     kind = find_image_type(content[:16])
     if kind is None or len(content) > MOST_IMAGE_BYTES:
         raise _no_image(job, path)
@@ -117,34 +118,63 @@ def _no_image(job: Job, path: str) -> NotFoundError:
     )
 
 
-def _find_planned(job: Job) -> tuple[str, pa.ChunkedArray] | None:
-    """The root and the paths of the job's inputs; None without a plan on this machine."""
+@dataclass(frozen=True)
+class _Plan:
+    """The root of a job's inputs, the first paths below it, and the file with all of them."""
+
+    root: str
+    first_paths: tuple[str, ...]
+    file: str
+
+    def lists(self, path: str) -> bool:
+        """Whether it is a path of an input; only one that is not among the first takes long."""
+        import pyarrow.compute as pc
+
+        return path in self.first_paths or any(
+            pc.any(pc.equal(paths, path)).as_py() for paths in _iter_paths(self.file)
+        )
+
+
+def _find_plan(job: Job) -> _Plan | None:
+    """The plan of the job's inputs; None without one on this machine."""
     from sparkscore.plan.scoring_plan import FILES_NAME, read_plan_header
 
     try:
         refuse_pruned(job)
         root = read_plan_header(job.record.folder).root
         file = Path(job.record.folder, FILES_NAME)
-        return root, _read_paths(str(file), file.stat().st_mtime_ns)
+        return _Plan(root, _read_first_paths(str(file), file.stat().st_mtime_ns), str(file))
     except (SparkscoreError, OSError, ValueError):
         return None
 
 
 @lru_cache(maxsize=2)
-def _read_paths(file: str, written_at: int) -> pa.ChunkedArray:  # noqa: ARG001 - for the cache
-    """The column of paths; a page asks for many images of one job."""
+def _read_first_paths(file: str, written_at: int) -> tuple[str, ...]:  # noqa: ARG001 - for the cache
+    """The first paths of a plan; a page asks for many images of one job."""
+    found: list[str] = []
+    for paths in _iter_paths(file):
+        found.extend(paths.to_pylist())
+        if len(found) >= _SEARCHED_COUNT:
+            break
+    return tuple(found[:_SEARCHED_COUNT])
+
+
+def _iter_paths(file: str) -> Iterator[pa.Array]:
+    """The column of paths piece by piece: a plan may list more than memory holds."""
     import pyarrow.parquet as pq
 
-    return pq.read_table(file, columns=["path"])["path"]
+    with pq.ParquetFile(file) as plan:
+        for batch in plan.iter_batches(_SEARCHED_COUNT, columns=["path"], use_threads=False):
+            yield batch.column("path")
 
 
 def _is_image_name(value: str | None) -> bool:
     return value is not None and value.lower().endswith(_SUFFIXES)
 
 
-def _match(files: pa.ChunkedArray, values: Sequence[str | None], *, root: str) -> list[str | None]:
+def _match(first: Sequence[str], values: Sequence[str | None], *, root: str) -> list[str | None]:
     """The planned path of each value; a file name that several inputs have is none."""
-    images = [path for path in files.slice(0, _SEARCHED_COUNT).to_pylist() if _is_image_name(path)]
+    images = [path for path in first if _is_image_name(path)]
     names: dict[str, str | None] = {}
     for path in images:
         name = path.rpartition("/")[2]

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from sparkscore.control.jobs.job import Job, OnStatus
 from sparkscore.control.jobs.look import change_job, find_live_status, refresh_job
 from sparkscore.control.jobs.processes import is_alive
-from sparkscore.control.jobs.queue import count_ahead
-from sparkscore.control.jobs.start import start_launcher
+from sparkscore.control.jobs.queue import count_ahead, is_parked
+from sparkscore.control.jobs.start import start_forgotten, start_launcher
 from sparkscore.control.jobs.stream import OnLine, stream_job
 from sparkscore.control.listing_table import Table
 from sparkscore.control.webhooks.telling import note_job, tell_ends
@@ -47,7 +47,16 @@ class Jobs:
 
     def get(self, name: str) -> Job:
         """The job as it is now, from its record, its folder and its processes."""
-        return self._look(self._read(name))
+        record, place = self._read(name), self._workspace
+        if place.parks_beyond is not None and is_parked(record):
+            start_forgotten(
+                place.store,
+                record,
+                workspace_folder=place.folder,
+                parks_beyond=place.parks_beyond,
+            )
+            record = self._read(name)
+        return self._look(record)
 
     def list(
         self,

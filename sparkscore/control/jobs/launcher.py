@@ -110,20 +110,31 @@ def _complaining() -> Iterator[None]:
         say(f"the MLflow run is missing: {error}")
 
 
+@contextmanager
+def _going_on() -> Iterator[None]:
+    """The launcher's own job must not end for what others lack."""
+    try:
+        yield
+    except SparkscoreError as error:
+        say(f"{error.condition}: {error.message}")
+    except Exception:  # noqa: BLE001 - a driver that runs would be given up for it
+        say(traceback.format_exc())
+
+
 def say(text: str) -> None:
     """A line of launcher.log, where there is space for it."""
     with suppress(OSError):
         print(f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S}Z {text}", flush=True)
 
 
-def patiently(action: Callable[[], Result]) -> Result:
+def patiently(action: Callable[[], Result], *, seconds: float = STORE_PATIENCE_SECONDS) -> Result:
     """What the action gives, once the store is there; raises StateError if it stays away."""
-    deadline = time.monotonic() + STORE_PATIENCE_SECONDS
+    deadline = time.monotonic() + seconds
     while True:
         try:
             return action()
         except StateError as error:
-            if error.condition not in _PASSING or time.monotonic() > deadline:
+            if error.condition not in _PASSING or time.monotonic() >= deadline:
                 raise
             say(f"{error.condition}: {error.message}; tries again")
             time.sleep(RETRY_SECONDS)
@@ -167,7 +178,8 @@ class Launcher:
         if end is not None:
             shutil.rmtree(Path(record.folder) / SCRATCH_NAME, ignore_errors=True)
             self._store_end(end)
-        self._start_next(record)
+        # Nobody may be left to do it later.
+        self._start_next(record, patience_seconds=STORE_PATIENCE_SECONDS)
         return 0
 
     def _run(self, record: JobRecord) -> Callable[..., JobRecord] | None:
@@ -238,16 +250,15 @@ class Launcher:
             writer.update_job(dataclasses.replace(started, heartbeat_at=now))
             return True
 
-    def _start_next(self, record: JobRecord) -> None:
+    def _start_next(self, record: JobRecord, *, patience_seconds: float = 0.0) -> None:
         """Give parked jobs their launchers; whatever goes wrong with that, this job goes on."""
-        try:
-            names = find_next_parked(
-                self._store, record.creator, max_running=self._max_running_jobs
-            )
-            for name in names:
-                start_launcher(self._store, name, workspace_folder=self._folder)
-        except SparkscoreError as error:
-            say(f"{error.condition}: {error.message}")
+        most = self._max_running_jobs
+        find = partial(find_next_parked, self._store, record.creator, max_running=most)
+        with _going_on():
+            for name in patiently(find, seconds=patience_seconds):
+                start = partial(start_launcher, self._store, name, workspace_folder=self._folder)
+                with _going_on():
+                    patiently(start, seconds=patience_seconds)
 
     def _beat_while_waiting(self, record: JobRecord) -> None:
         if time.monotonic() - self._heartbeat_at < HEARTBEAT_SECONDS:

@@ -35,7 +35,7 @@ def refresh_job(store: Store, record: JobRecord) -> JobRecord:
         known = _with_driver(record)
         seen = look_at(known)
         if is_parked(record) and not seen.creator_is_alive:
-            seen = dataclasses.replace(seen, has_keeper=_has_keeper(store, record))
+            seen = dataclasses.replace(seen, has_keeper=has_keeper(store, record))
         current = reconcile(known, seen)
         is_kept = seen.launcher_is_alive is not False and not is_terminal(current.status)
         if current == record or is_kept or record.launcher is None:
@@ -89,15 +89,16 @@ def find_live_status(record: JobRecord) -> StatusMessage | None:
         return None
 
 
-def get_launch_path(record: JobRecord) -> str:
-    """Where the job's launch message stands, which is on its driver's command line too."""
-    return str(Path(record.folder) / LAUNCH_FILE)
-
-
-def _has_keeper(store: Store, record: JobRecord) -> bool:
+def has_keeper(store: Store, record: JobRecord) -> bool:
+    """Whether a launcher lives that will give one to this parked job."""
     with store.reading() as reader:
         launched = reader.list_launched_jobs(record.creator)
     return bool(find_keepers(launched, time.time(), is_alive))
+
+
+def get_launch_path(record: JobRecord) -> str:
+    """Where the job's launch message stands, which is on its driver's command line too."""
+    return str(Path(record.folder) / LAUNCH_FILE)
 
 
 def _with_driver(record: JobRecord) -> JobRecord:

@@ -10,14 +10,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import os
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from sparkscore.control.jobs.errors import LEDGER
+from sparkscore.control.jobs.errors import LEDGER, is_complete
 from sparkscore.errors import MessageError
 from sparkscore.messages.live_ledger import FIELDS, LIVE_LEDGER
 
@@ -27,10 +26,6 @@ if TYPE_CHECKING:
 
 _MOST_KEPT = 8
 _TAIL_BYTES = 200
-_PARQUET_END = b"PAR1"
-_LEAST_PARQUET_BYTES = 12
-"""A file that has just been begun holds the same four bytes."""
-
 
 _KINDS: dict[str, type] = {
     **dict.fromkeys(("id", "inputs", "failed", "rows", "attempts", "retries", "process"), int),
@@ -83,20 +78,9 @@ class Columns:
 def read_columns(folder: Path) -> Columns:
     """What the job folder tells; empty where it tells nothing yet. Raises MessageError."""
     ledger, live = folder / LEDGER, folder / LIVE_LEDGER
-    if _is_complete(ledger):
+    if is_complete(ledger):
         return _KEPT.read_ledger(ledger)
     return _KEPT.read_live(live)
-
-
-def _is_complete(ledger: Path) -> bool:
-    """Whether the driver has written the ledger's end."""
-    try:
-        with ledger.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - len(_PARQUET_END)))
-            return size >= _LEAST_PARQUET_BYTES and file.read() == _PARQUET_END
-    except OSError:
-        return False
 
 
 @dataclass

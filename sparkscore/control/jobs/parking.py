@@ -64,12 +64,15 @@ def _list_first(
     store: Store, creator: ProcessIdentity | None, *, max_running: int
 ) -> list[JobRecord]:
     """The waiting jobs that should have a launcher; those whose launchers died have ended."""
+    ended: set[str] = set()
     while True:
         with store.reading() as reader:
             queued = reader.list_queued_jobs(creator, limit=_get_limit(max_running))
         dead = [job for job in queued if not is_parked(job) and is_alive(job.launcher) is False]
-        if not any(is_terminal(refresh_job(store, job).status) for job in dead):
+        found = {job.name for job in dead if is_terminal(refresh_job(store, job).status)}
+        if found <= ended:  # one that stands here again could not be written: the disk is full
             return [job for job in queued if job not in dead][: _get_size(max_running)]
+        ended |= found
 
 
 def _get_size(max_running: int) -> int:

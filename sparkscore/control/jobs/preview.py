@@ -146,10 +146,13 @@ def _read_parquet(filesystem: Any, path: str, count: int) -> FirstRows:
 
 
 def _find_delta_file(filesystem: Any, path: str) -> str | None:
-    """The first file that the first commit of a table added."""
+    """The first file that the first commit of a table added; ValueError for one elsewhere."""
     with filesystem.open(f"{path}/{_FIRST_COMMIT}", "rb") as log:
         for line in log:
             action = json.loads(line) if line.strip() else {}
             if "add" in action:
-                return f"{path}/{unquote(action['add']['path'])}"
+                below = unquote(action["add"]["path"])
+                if {"", ".", ".."} & set(below.split("/")):
+                    raise ValueError(f"{below} is not below the table")
+                return f"{path}/{below}"
     return None

@@ -8,13 +8,21 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
-from sparkscore.control.jobs.look import LAUNCHER_LOG, change_job, get_launch_path, refresh_job
+from sparkscore.control.jobs.look import (
+    LAUNCHER_LOG,
+    change_job,
+    get_launch_path,
+    has_keeper,
+    refresh_job,
+)
 from sparkscore.control.jobs.parking import park_job
-from sparkscore.control.jobs.processes import find_identity, is_alive
+from sparkscore.control.jobs.processes import find_identity, get_own_identity, is_alive
+from sparkscore.control.jobs.queue import is_parked
 from sparkscore.control.jobs.refresh import end_with_error, is_interrupted
-from sparkscore.errors import SubmitError
+from sparkscore.errors import SparkscoreError, SubmitError
 from sparkscore.state import JobRecord, ProcessIdentity, Store
 from sparkscore.state.job_status import (
     NOT_STARTED,
@@ -58,13 +66,29 @@ def start_launcher(
         return parked or _launch(store, record, workspace_folder=workspace_folder)
 
 
+def start_forgotten(
+    store: Store, record: JobRecord, *, workspace_folder: Path, parks_beyond: int
+) -> None:
+    """Start the launcher of a job that this process has parked, if all others were killed.
+
+    What goes wrong with that shows in the job, or is tried again by who looks next.
+    """
+    if not is_parked(record) or record.creator != get_own_identity():
+        return
+    with suppress(SparkscoreError):
+        if not has_keeper(store, record):
+            start_launcher(
+                store, record.name, workspace_folder=workspace_folder, parks_beyond=parks_beyond
+            )
+
+
 def _launch(store: Store, record: JobRecord, *, workspace_folder: Path) -> JobRecord:
     name = record.name
     try:
         process = _start(record, workspace_folder=workspace_folder)
     except SubmitError as error:
         failure = error
-        change_job(store, name, lambda job: end_with_error(job, failure, at=time.time()))
+        change_job(store, name, lambda job: _end_unclaimed(job, failure))
         raise
     identity = find_identity(process.pid)
     claimed = None if identity is None else claim_job(store, name, identity)
@@ -72,6 +96,13 @@ def _launch(store: Store, record: JobRecord, *, workspace_folder: Path) -> JobRe
         return claimed
     with store.reading() as reader:
         return reader.get_job(name)
+
+
+def _end_unclaimed(record: JobRecord, error: SubmitError) -> JobRecord:
+    """Failed, unless the job has ended or somebody else has given it a launcher meanwhile."""
+    if is_terminal(record.status) or is_alive(record.launcher) is not False:
+        return record
+    return end_with_error(record, error, at=time.time())
 
 
 def claim_job(store: Store, name: str, launcher: ProcessIdentity) -> JobRecord | None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 import tempfile
+import zipfile
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,6 +28,8 @@ from sparkscore.rest.v1.bodies import (
 )
 
 router = APIRouter(tags=["v1: jobs"])
+
+_RAW_BYTE = re.compile("[\udc80-\udcff]")
 
 
 @router.get("/jobs", dependencies=READS)
@@ -113,13 +118,26 @@ def download_job(
         folder = workspace.jobs.download(
             job, output_name=output_name, download_path=scratch / "job", all=all_
         )
-        file = shutil.make_archive(str(scratch / "job"), "zip", folder)
+        file = scratch / "job.zip"
+        _pack(Path(folder), file)
         shutil.rmtree(folder)
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
         raise
     done = BackgroundTask(shutil.rmtree, scratch, ignore_errors=True)
     return FileResponse(file, media_type="application/zip", filename=f"{job}.zip", background=done)
+
+
+def _pack(folder: Path, file: Path) -> None:
+    """A zip file of a folder; bytes of names that are no UTF-8 are written as ``%FF``."""
+    with zipfile.ZipFile(
+        file, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False
+    ) as archive:  # a file may be older than zip files can say
+        for parent, folders, names in os.walk(folder):
+            for name in sorted([*folders, *names]):
+                path = Path(parent, name)
+                below = path.relative_to(folder).as_posix()
+                archive.write(path, _RAW_BYTE.sub(lambda raw: f"%{ord(raw[0]) - 0xDC00:X}", below))
 
 
 @router.post("/jobs:prune", dependencies=OWNS)

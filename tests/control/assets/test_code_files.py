@@ -91,3 +91,12 @@ def test_create__without_a_name_equal_content_is_kept_once(
     assert first == again
     assert first.name == f"code-{first.digest[:16]}"
     assert workspace.code.resolve(first.reference) == first
+
+
+def test_list_scripts__does_not_read_huge_files(tmp_path: Path) -> None:
+    code = make_code(tmp_path / "code", score_py=SCRIPT)
+    with (code.path / "a.py").open("w") as stream:
+        stream.write(SCRIPT)
+        stream.truncate(1024**4)
+    assert list_scripts(code) == ["score.py", "a.py"]
+    assert find_script(code) == "score.py"

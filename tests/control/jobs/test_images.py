@@ -101,3 +101,18 @@ def test_type__goes_by_the_first_bytes() -> None:
     assert find_image_type(b"RIFF\0\0\0\0WAVE") is None
     assert find_image_type(b"<svg>") is None
     assert find_image_type(b"") is None
+
+
+def test_type__of_a_text_that_begins_as_a_bitmap_does() -> None:
+    assert find_image_type(b"BM\x36\0\0\0\0\0\0\0\x36\0\0\0") == "image/bmp"
+    assert find_image_type(b"BMI,age,class\n22,40,1\n") is None
+
+
+def test_read__of_an_input_behind_the_first(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images_module, "_SEARCHED_COUNT", 2)
+    images_module._read_first_paths.cache_clear()
+    assert find_input_images(job, rows("only.gif")) is None
+    assert read_input_image(job, "dog/only.gif")[1] == "image/gif"
+    with pytest.raises(NotFoundError):
+        read_input_image(job, "unlisted.png")
+    images_module._read_first_paths.cache_clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -97,6 +98,18 @@ def test_next__without_its_folder_has_failed(workspace: Workspace, get_record: G
     assert error["condition"] == "JOB_FOLDER_NOT_FOUND"
 
 
+def test_next__while_the_disk_is_full(workspace: Workspace, get_record: GetRecord) -> None:
+    add_queued(workspace, "dead", DEAD)
+    with sqlite3.connect(workspace.folder / "store.db") as connection:
+        connection.execute(
+            "CREATE TRIGGER full BEFORE UPDATE ON sparkscore_jobs "
+            "BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"
+        )
+    connection.close()
+    assert find_next_parked(workspace.store, get_own_identity(), max_running=1) == []
+    assert get_record("dead").status == "Queued"
+
+
 def test_count_ahead__parked_jobs_count_while_somebody_cares(workspace: Workspace) -> None:
     running = make_record("running", status="Running", launcher=get_own_identity(), sequence=1)
     parked = make_record("parked", status="Queued", sequence=2, updated_at=0.0)
@@ -166,6 +179,15 @@ def test_parked__without_anybody_reads_failed_and_starts_again(
     assert workspace.jobs.get("job").wait(60).status == "Completed"
 
 
+def test_parked__all_launchers_were_killed(
+    workspace: Workspace, add_job: AddJob, get_record: GetRecord
+) -> None:
+    for name in "ab":
+        add_job(name, status="Queued", updated_at=0.0)
+    assert workspace.jobs.get("b").wait(60).status == "Completed"
+    assert get_record("a").status == "Completed"
+
+
 def test_parked__its_folder_is_removed_while_it_waits(
     workspace: Workspace, add_job: AddJob, behave: Behave, get_record: GetRecord
 ) -> None:
@@ -178,3 +200,21 @@ def test_parked__its_folder_is_removed_while_it_waits(
         wait_for_status(get_record, name, "Running")
         let_go(workspace, name)
     wait_until(lambda: get_record("d").status == "Failed", seconds=60)
+
+
+@pytest.mark.slow
+def test_parked__that_cannot_be_started_fails_alone(
+    workspace: Workspace, add_job: AddJob, behave: Behave, get_record: GetRecord
+) -> None:
+    behave("wait_for_go")
+    start(workspace, add_job, *"abcde")
+    wait_until(lambda: get_record("a").status == "Running")
+    wait_until(lambda: list_parked(get_record, "abcde") == "de")
+    logs = Path(get_record("d").folder) / "logs"
+    shutil.rmtree(logs, ignore_errors=True)
+    logs.write_text("in the way of the launcher's log")
+    for name in "abce":
+        wait_for_status(get_record, name, "Running")
+        let_go(workspace, name)
+        assert workspace.jobs.get(name).wait(60).status == "Completed"
+    assert get_record("d").status == "Failed"

@@ -15,7 +15,7 @@ from sparkscore.control.jobs import Job
 from sparkscore.control.jobs.files import JobFile
 from sparkscore.control.jobs.preview import LINE_COUNT, preview_file, read_first_rows
 from sparkscore.control.workspace import Workspace
-from sparkscore.errors import NotFoundError, StateError
+from sparkscore.errors import NotFoundError, StateError, StorageError
 from tests.control.jobs.conftest import make_record
 
 TABLE = pa.table({"file": ["a.png", "b.png"], "digit": [1, None]})
@@ -73,6 +73,21 @@ def test_rows__first_version_of_a_delta_table(workspace: Workspace, tmp_path: Pa
     found = read_first_rows(make_job(workspace, output))
     assert found is not None
     assert found.rows == ROWS
+
+
+@pytest.mark.parametrize("path", ["../other.parquet", "a/../../other.parquet", "/other.parquet"])
+def test_rows__of_a_delta_table_that_names_files_elsewhere(
+    workspace: Workspace, tmp_path: Path, path: str
+) -> None:
+    write_parquet(tmp_path / "other.parquet")
+    log = tmp_path / "t" / "_delta_log" / f"{0:020d}.json"
+    log.parent.mkdir(parents=True)
+    log.write_text(json.dumps({"add": {"path": path}}))
+    with pytest.raises(StorageError) as caught:
+        read_first_rows(
+            make_job(workspace, {"path": str(tmp_path / "t"), "format": "delta", "version": 0})
+        )
+    assert caught.value.condition == "OUTPUT_NOT_READABLE"
 
 
 @pytest.mark.parametrize(
