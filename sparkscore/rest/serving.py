@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import logging
 import signal
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,6 +29,8 @@ GRACE_SECONDS = 10
 """How long requests may go on after the server was told to stop."""
 
 _HEADER_BYTES = 64 * 1024
+_TICKS = 20
+"""How many tenths of a second pass between two looks at what was imported."""
 
 
 def serve(
@@ -62,10 +66,40 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, *, on_started: Callable[[], None]) -> None:
         super().__init__(config)
         self._on_started = on_started
+        self._imported = ImportedModules()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        self._imported.freeze()
         self._on_started()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second."""
+        if counter % _TICKS == 0 and self._imported.have_settled():
+            self._imported.freeze()
+        return await super().on_tick(counter)
+
+
+class ImportedModules:
+    """What is imported stays, and so need not be looked through for what is of no use any more.
+
+    A full collection stops all requests meanwhile: a third of a second with all libraries loaded.
+    Some are imported only by the first request that needs them.
+    """
+
+    def __init__(self) -> None:
+        self._frozen = self._seen = 0
+
+    def have_settled(self) -> bool:
+        """Whether there are new ones, and no more since this was asked last."""
+        before, self._seen = self._seen, len(sys.modules)
+        return self._frozen != self._seen == before
+
+    def freeze(self) -> None:
+        """Leave all that is there now out of collections."""
+        gc.collect()
+        gc.freeze()
+        self._frozen = self._seen = len(sys.modules)
 
 
 def _configure(app: FastAPI, config: ServerConfig) -> uvicorn.Config:
