@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -117,6 +118,7 @@ class JobAccount:
     def abandon(self) -> None:
         """Let go of the files, which belong to another driver by now, without completing them."""
         self._ledger.is_open = False
+        self._live.close()
 
     def reasons(self, most: int) -> list[Reason]:
         """The first distinct reasons of failed inputs, most frequent first."""
@@ -124,11 +126,15 @@ class JobAccount:
         return ordered[:most]
 
     def close(self) -> None:
-        """Complete ledger, ``failed_inputs.csv`` and ``bad_rows.csv``."""
-        self._ledger.close()
-        self._failed_inputs.close()
-        self._bad_rows.close()
-        self._live.remove()
+        """Complete ledger, ``failed_inputs.csv`` and ``bad_rows.csv``.
+
+        All are closed also where one cannot be written; its OSError is raised then.
+        """
+        with ExitStack() as files:
+            files.callback(self._live.remove)
+            files.callback(self._bad_rows.close)
+            files.callback(self._failed_inputs.close)
+            files.callback(self._ledger.close)
 
     def _add_failure(self, outcome: MiniBatchOutcome, failure: FailedInput) -> None:
         candidates = json.dumps(failure.candidates) if failure.candidates else ""

@@ -44,5 +44,10 @@ class LiveLedger:
             with suppress(OSError):
                 if os.path.samestat(os.fstat(self._file.fileno()), self._path.stat()):
                     self._path.unlink()
+        self.close()
+
+    def close(self) -> None:
+        """Add no more; the file stays as it is."""
+        if self._file is not None:
             self._file.close()
             self._file = None

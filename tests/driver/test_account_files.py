@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -102,3 +104,24 @@ def test_failed_inputs__can_be_grouped_as_they_are(folder: JobFolder) -> None:
     assert (
         sum(group.count for group in group_failures(pq.read_table(folder.ledger).to_pylist())) == 3
     )
+
+
+def test_account__on_a_full_disk_closes_every_file(tmp_path: Path) -> None:
+    folder = JobFolder(tmp_path)
+    folder.make()
+    folder.failed_inputs.symlink_to("/dev/full")
+    account = JobAccount(folder)
+    with pytest.raises(OSError, match="No space left"):
+        account.close()
+    assert not folder.live_ledger.exists()
+    assert not any(str(tmp_path) in target for target in open_files())
+    assert pq.read_table(folder.ledger).num_rows == 0
+
+
+def open_files() -> list[str]:
+    """What this process has open, removed files among them."""
+    found = []
+    for link in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):
+            found.append(os.readlink(link))
+    return found
