@@ -2,7 +2,8 @@
 
 The server is ``sparkscore serve`` with tokens. A real job runs all the time, and those that clients
 start queue behind it. The clients are connections of two ``wrk`` processes; each client rests
-between its requests, ``--pause`` seconds on average.
+between its requests, ``--pause`` seconds on average. They begin when the server has answered each
+kind of request once: what it loads for that, it loads once.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -95,6 +97,14 @@ def serving(folder: Path) -> Iterator[str]:
         process.wait()
 
 
+def warm_up(url: str, workspace_name: str, token: str) -> None:
+    """Ask for what loads libraries: models, and a job."""
+    for path in (f"/workspaces/{workspace_name}/models", f"/api/v1/jobs/{JOB}"):
+        request = urllib.request.Request(url + path, headers={"Authorization": f"Bearer {token}"})
+        with urllib.request.urlopen(request, timeout=START_SECONDS) as answer:
+            answer.read()
+
+
 def start_clients(url: str, *, kind: str, count: int, seconds: int, **facts: str) -> Any:
     """``wrk`` with so many connections."""
     command = ["wrk", "-t", "1", "-c", str(count), "-d", f"{seconds}s", "--timeout", "30s"]
@@ -152,6 +162,7 @@ def measure(folder: Path, arguments: Any) -> list[dict[str, Any]]:
     try:
         start_first_job(workspace, seconds=arguments.seconds + START_SECONDS)
         with serving(folder) as url:
+            warm_up(url, workspace.name, token)
             started = {
                 kind: start_clients(url, kind=kind, count=count, seconds=arguments.seconds, **facts)
                 for kind, count in counts.items()

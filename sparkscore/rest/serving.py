@@ -11,7 +11,7 @@ import ssl
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 import uvicorn
@@ -20,7 +20,7 @@ from fastapi import FastAPI
 from sparkscore.control.webhooks.telling import tell_ends
 from sparkscore.control.workspace import Workspace
 from sparkscore.control.workspace_config import DEFAULT_SERVER_URL
-from sparkscore.errors import InvalidFieldError, UsageError
+from sparkscore.errors import InvalidFieldError, SparkscoreError, UsageError
 from sparkscore.rest.app import create_app
 from sparkscore.rest.config import ServerConfig
 from sparkscore.rest.connections import PatientProtocol
@@ -29,6 +29,9 @@ GRACE_SECONDS = 10
 """How long requests may go on after the server was told to stop."""
 
 _HEADER_BYTES = 64 * 1024
+_SWITCH_SECONDS = 0.0005
+"""A request gives the interpreter away at each step of a query; it shall soon have it back."""
+
 _TICKS = 20
 """How many tenths of a second pass between two looks at what was imported."""
 
@@ -55,11 +58,23 @@ def serve(
         app = create_app(workspace, config)
         if extend is not None:
             extend(app)
-        server = _Server(_configure(app, config), on_started=lambda: on_url(url))
+        server = _Server(_configure(app, config), on_started=lambda: _start(workspace, on_url, url))
         tell_ends(workspace)
+        sys.setswitchinterval(_SWITCH_SECONDS)
         with _signals_are_the_servers():
             server.run(sockets=[listener])
     workspace.close()
+
+
+def _start(workspace: Workspace, on_url: Callable[[str], None], url: str) -> None:
+    threading.Thread(target=_warm_up, args=[workspace], name="warm-up", daemon=True).start()
+    on_url(url)
+
+
+def _warm_up(workspace: Workspace) -> None:
+    """Spare the first readers the seconds that MLflow takes; what fails is theirs to see."""
+    with suppress(SparkscoreError):
+        workspace.models.mlflow.warm_up()
 
 
 class _Server(uvicorn.Server):

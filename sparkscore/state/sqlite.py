@@ -24,6 +24,8 @@ from sparkscore.errors import StateError
 from sparkscore.state.database import BUSY_SECONDS, invalid_url
 
 _RETRY_SECONDS = 0.01
+_POOL_SIZE = 40
+"""As many as a server has threads: to open a connection takes longer than most reads."""
 _BEGIN = "sparkscore_begin"
 _CONDITIONS = {
     "locked": "STORE_BUSY",
@@ -45,6 +47,7 @@ class SqliteDialect:
         engine = create_engine(
             _as_read_only(url, path) if _is_read_only(path) else _as_writable(url, path),
             connect_args={"timeout": BUSY_SECONDS},
+            pool_size=_POOL_SIZE,
             max_overflow=-1,
             hide_parameters=True,
         )

@@ -110,8 +110,26 @@ def _iter_homes(place: str, environment: Mapping[str, str]) -> Iterator[Path]:
             yield home
 
 
+_KNOWN: dict[tuple[object, ...], Java] = {}
+"""What has started in this process before: a server asks for every job, and a start takes 0.1 s."""
+
+
 def _start(program: Path, environment: Mapping[str, str], *, timeout_seconds: float) -> Java | None:
     """What ``java`` says of itself, or None if it does not start or says nothing."""
+    try:
+        status = program.stat()
+    except OSError:
+        return None
+    key = (program, status.st_ino, status.st_mtime_ns, frozenset(environment.items()))
+    if key not in _KNOWN:
+        java = _ask(program, environment, timeout_seconds=timeout_seconds)
+        if java is None:
+            return None
+        _KNOWN[key] = java
+    return _KNOWN[key]
+
+
+def _ask(program: Path, environment: Mapping[str, str], *, timeout_seconds: float) -> Java | None:
     command = [str(program), "-XshowSettings:properties", "-version"]
     # A file, not a pipe: children of a hanging launcher would keep a pipe open after its end.
     with tempfile.TemporaryFile() as output:

@@ -66,18 +66,33 @@ class MlflowStore:
         with self.reading() as client, self._locked():
             yield client
 
+    def warm_up(self) -> None:
+        """Load what the first call would wait seconds for; makes no database.
+
+        Raises StateError as ``reading`` does.
+        """
+        files = [uri.removeprefix(_SQLITE) for uri in self._uris if uri.startswith(_SQLITE)]
+        if all(Path(file).exists() for file in files):
+            with self.reading() as client:
+                client.search_registered_models(max_results=1)
+
+    @property
+    def _uris(self) -> tuple[str, str]:
+        """Of tracking and of the registry."""
+        return self._config.tracking_uri, self._config.registry_uri
+
     @cached_property
     def client(self) -> MlflowClient:
         """MLflow's client. An embedded database is made first, which takes seconds."""
-        uris = (self._config.tracking_uri, self._config.registry_uri)
-        for uri in dict.fromkeys(uris):
+        for uri in dict.fromkeys(self._uris):
             if uri.startswith(_SQLITE):
                 self._make_database(Path(uri.removeprefix(_SQLITE)))
             else:
                 _check_reachable(uri)
         from mlflow import MlflowClient
 
-        return MlflowClient(tracking_uri=uris[0], registry_uri=uris[1])
+        tracking_uri, registry_uri = self._uris
+        return MlflowClient(tracking_uri=tracking_uri, registry_uri=registry_uri)
 
     def get_experiment(self, client: MlflowClient) -> str:
         """The id of the experiment of models, made on first use; call it inside ``writing``."""
