@@ -1,0 +1,1 @@
+"""Python environments of deployments: read, built, packed, kept. Control plane."""
