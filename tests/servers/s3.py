@@ -15,13 +15,13 @@ KEY, SECRET, REGION = "testing-key-id", "testing-secret-value", "us-east-1"
 
 
 @contextmanager
-def s3_server(bucket: str = "bucket") -> Iterator[StoreServer]:
-    """A server with the bucket ``s3://bucket``; its address comes by AWS_ENDPOINT_URL."""
+def s3_server(bucket: str = "bucket", *, host: str = "127.0.0.1") -> Iterator[StoreServer]:
+    """A server with the bucket ``s3://bucket`` at ``host``, which comes by AWS_ENDPOINT_URL."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server = ThreadedMotoServer(ip_address=host, port=0, verbose=False)
     server.start()
     try:
-        host, port = server.get_host_and_port()
+        _, port = server.get_host_and_port()
         address = f"http://{host}:{port}"
         client = boto3.client(
             "s3",

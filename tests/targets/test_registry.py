@@ -9,7 +9,7 @@ import pytest
 from sparkscore.errors import UnknownTargetError, UnsupportedByTargetError
 from sparkscore.targets.base import Capability, require_capability
 from sparkscore.targets.local import LocalTarget
-from sparkscore.targets.registry import TARGETS, get_compute, get_target
+from sparkscore.targets.registry import DRIVER_TARGETS, TARGETS, get_compute, get_target
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,7 @@ from sparkscore.targets.registry import TARGETS, get_compute, get_target
         ("spark://host:7077", "spark-submit", "spark://host:7077"),
         ("spark://10.0.0.1:7077,b.example:7078", "spark-submit", None),
         ("spark://[::1]:7077", "spark-submit", None),
+        ("local-cluster[2,1,1024]", "spark-submit", None),
     ],
 )
 def test_get_compute__examples(compute: str | None, target: str, master: str | None) -> None:
@@ -40,6 +41,8 @@ def test_get_compute__examples(compute: str | None, target: str, master: str | N
         "local[0]",
         "local[x]",
         "local[2",
+        "local-cluster[2,1]",
+        "local-cluster[0,1,1024]",
         "spark://host",
         "spark://",
         f"spark://host:{'9' * 5000}",
@@ -59,14 +62,18 @@ def test_get_compute__asset_needs_a_workspace() -> None:
 
 def test_get_target__unknown() -> None:
     with pytest.raises(UnknownTargetError) as caught:
-        get_target("databricks")
-    assert caught.value.attributes["known"] == ["local", "spark-submit"]
+        get_target("emr")
+    assert caught.value.attributes["known"] == [target.name for target in TARGETS]
 
 
-def test_targets__can_run_and_compile() -> None:
+def test_targets__can_compile() -> None:
     for target in TARGETS:
-        for capability in Capability:
-            require_capability(target, capability)
+        require_capability(target, Capability.COMPILE)
+
+
+def test_targets__with_a_driver_here_can_run() -> None:
+    for target in DRIVER_TARGETS:
+        require_capability(target, Capability.RUN)
 
 
 def test_require_capability__names_both() -> None:

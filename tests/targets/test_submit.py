@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -82,6 +82,28 @@ def test_spark_submit__command(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "added"),
+    [
+        ({}, []),
+        ({"spark.pyspark.python": "/w"}, [f"spark.pyspark.driver.python={sys.executable}"]),
+        ({"spark.pyspark.python": "/w", "spark.pyspark.driver.python": "/d"}, []),
+    ],
+)
+def test_spark_submit__python_of_workers_is_not_the_drivers(
+    tmp_path: Path, given: dict[str, str], added: list[str]
+) -> None:
+    recorder = Recorder()
+    application = make_application("spark://host:7077")
+    conf = {**application.conf, **given}
+    compiled = spark_submit.SparkSubmitTarget().compile(replace(application, conf=conf))
+    submit_to_cluster(
+        compiled, environment={"SPARK_HOME": "/spark"}, log_file=tmp_path / "l", start=recorder
+    ).process.wait()
+    ours = recorder.arguments[: recorder.arguments.index("--master")]
+    assert [word for word in ours if word.startswith("spark.pyspark")] == added
+
+
+@pytest.mark.parametrize(
     ("stops", "first"), [("0", "/spark/bin/spark-submit"), ("1", sys.executable)]
 )
 def test_spark_submit__detached_goes_on_without_us(tmp_path: Path, stops: str, first: str) -> None:
@@ -103,35 +125,6 @@ def test_make_driver_environment__detached(tmp_path: Path, is_detached: bool, st
     }
     made = make_driver_environment(given, worker_python=sys.executable, is_detached=is_detached)
     assert made["SPARKSCORE_STOP_WITH_PARENT"] == stops
-
-
-def test_spark_submit__script_quotes_settings(tmp_path: Path) -> None:
-    compiled = spark_submit.SparkSubmitTarget().compile(make_application("spark://host:7077"))
-    script = tmp_path / "submit.sh"
-    script.write_text(compiled.files["submit.sh"])
-    show = tmp_path / "show"
-    show.write_text('#!/bin/sh\nfor argument; do echo "$argument"; done\n')
-    show.chmod(0o755)
-    done = subprocess.run(
-        ["/bin/sh", str(script), "spark://other:1"],
-        env={**os.environ, "SPARK_SUBMIT": str(show)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    lines = done.stdout.splitlines()
-    assert lines[:2] == ["--master", "spark://other:1"]
-    assert "spark.executor.extraJavaOptions=-Da='b c'" in lines
-    assert lines[-1] == str(tmp_path / "launch.json")
-
-
-def test_spark_submit__script_needs_a_master(tmp_path: Path) -> None:
-    compiled = spark_submit.SparkSubmitTarget().compile(make_application("spark://host:7077"))
-    script = tmp_path / "submit.sh"
-    script.write_text(compiled.files["submit.sh"])
-    done = subprocess.run(["/bin/sh", str(script)], capture_output=True, text=True)
-    assert done.returncode != 0
-    assert "usage: submit.sh spark://HOST:PORT" in done.stderr
 
 
 def test_make_driver_environment__leads_spark_to_our_python(tmp_path: Path) -> None:

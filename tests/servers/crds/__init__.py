@@ -1,0 +1,1 @@
+"""Published schemas of SparkApplication, made smaller; see README.md of this folder."""
