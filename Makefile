@@ -6,6 +6,8 @@ MAKEFLAGS += --no-print-directory
 IN_ENV := scripts/in-env
 INSTALLED := .venv/.installed
 PYTEST := $(IN_ENV) pytest
+SPARK35_INSTALLED := .venv-spark35/.installed
+IN_SPARK35 := VENV=.venv-spark35 $(IN_ENV)
 PYTEST_ARGS ?=
 TIMES ?= 10
 SEED ?=
@@ -15,31 +17,37 @@ MINUTES ?= 30
 
 .PHONY: help
 help:  ## show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: setup java  ## set everything up; endpoints, deployments and jobs on real images and real tables
 	@$(IN_ENV) conf/examples/run-demo
 
 .PHONY: test
-test: setup java classes postgres azurite compiler chromium  ## set everything up and run the whole suite, the fast tests first
+test: setup java classes postgres azurite compiler chromium namespaces  ## set everything up and run the whole suite, the fast tests first
 	@$(PYTEST) -n $(WORKERS) --dist worksteal -m "$(FAST)" $(PYTEST_ARGS)
 	@$(PYTEST) -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not ($(FAST)) and not alone" $(PYTEST_ARGS)
 	@$(PYTEST) -m alone $(PYTEST_ARGS) tests/chaos
+	@$(MAKE) spark35
 
 .PHONY: test-fast
 test-fast: setup postgres azurite  ## run the tests that start neither Spark nor anything else that is slow
 	@$(PYTEST) -n $(WORKERS) --dist worksteal -m "$(FAST)" $(PYTEST_ARGS)
+
+.PHONY: spark35
+spark35: java $(SPARK35_INSTALLED)  ## run the core suite on the oldest Spark, Delta, pandas and pyarrow that are supported
+	@$(IN_SPARK35) pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS) @tests/spark35.txt
 
 .PHONY: chaos
 chaos: setup java classes azurite compiler  ## run the chaos tests with TIMES (10) as many faults, of SEED
 	@$(PYTEST) tests/chaos --chaos-faults $(TIMES) $(SEED:%=--chaos-seed %) $(PYTEST_ARGS)
 
 .PHONY: lint
-lint: setup  ## check style of code and shell scripts
+lint: setup  ## check style of code, shell scripts and the Dockerfile
 	@$(IN_ENV) ruff check .
 	@$(IN_ENV) ruff format --check .
 	@$(IN_ENV) shellcheck $$(scripts/shell-files)
+	@$(IN_ENV) hadolint docker/Dockerfile
 
 .PHONY: types
 types: setup  ## check types
@@ -63,7 +71,7 @@ wheel: setup  ## build the wheel and try it in a clean environment
 	@$(IN_ENV) scripts/check-wheel
 
 .PHONY: lock
-lock: setup  ## remake requirements.lock from pyproject.toml
+lock: setup  ## remake both locks from pyproject.toml and requirements-spark35.in
 	@$(IN_ENV) scripts/lock
 
 .PHONY: setup
@@ -71,6 +79,10 @@ setup: $(INSTALLED)  ## create .venv from requirements.lock (every target that n
 
 $(INSTALLED): requirements.lock pyproject.toml scripts/setup
 	@scripts/setup
+	@touch $@
+
+$(SPARK35_INSTALLED): requirements-spark35.lock pyproject.toml scripts/spark35 | $(INSTALLED)
+	@scripts/spark35
 	@touch $@
 
 .PHONY: java
@@ -93,13 +105,17 @@ azurite: setup  ## install the Azure store that tests start (as root on Debian: 
 compiler:  ## find the C compiler that builds a clock for tests (as root on Debian: install it)
 	@scripts/compiler > /dev/null
 
+.PHONY: namespaces
+namespaces:  ## find ip, by which tests make machines of their own (as root on Debian: install it)
+	@scripts/namespaces > /dev/null
+
 .PHONY: chromium
 chromium:  ## find the browser that tests use Studio in (as root on Debian: install it)
 	@scripts/chromium > /dev/null
 
 .PHONY: clean
 clean:  ## remove the environment, caches and everything else that was made here
-	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist sparkscore-jobs
+	rm -rf .venv .venv-spark35 .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist sparkscore-jobs
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: ci

@@ -15,7 +15,13 @@ import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
 from sparkscore.driver import run
-from sparkscore.messages.launch import InputMessage, LaunchMessage, OutputMessage, ScoringMessage
+from sparkscore.messages.launch import (
+    EnvironmentMessage,
+    InputMessage,
+    LaunchMessage,
+    OutputMessage,
+    ScoringMessage,
+)
 from sparkscore.messages.status import COMPLETED, SummaryMessage
 
 PUBLISHED = ("score", "publish")
@@ -33,6 +39,7 @@ class Benchmark:
     output_file_name: str
     slots: int
     code: Path | None = None
+    environment: EnvironmentMessage | None = None
 
     @property
     def output_format(self) -> str:
@@ -79,6 +86,7 @@ def _make_scoring(benchmark: Benchmark, *, job_name: str) -> ScoringMessage:
         passthrough_columns=(),
         output_action="append_row",
         environment_variables={},
+        environment=benchmark.environment,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,8 @@ _LONGEST = (
     "spark/test_readme.py",
     "spark/test_reference_scripts.py",
     "spark/test_cluster.py",
+    "spark/test_namespaces.py",
+    "spark/test_relay.py",
     "chaos/test_delta.py",
     "spark/test_store_jobs.py",
     "spark/test_command_line.py",
@@ -36,10 +39,25 @@ _LONGEST = (
 )
 """Files of a minute or two, which begin first: none of them is to run alone at the end."""
 
+_WARNINGS_OF_SPARK35 = (
+    "ignore:distutils Version classes are deprecated:DeprecationWarning",
+    "ignore:The distutils package is deprecated:DeprecationWarning",
+    # It leaves the sockets by which it collects rows to the garbage collector.
+    "ignore:unclosed <socket.socket:ResourceWarning",
+)
+
+
 # No deadline: a busy machine is not a failure. The examples are the same in every run, so that a
 # change fails where it was made.
 settings.register_profile("suite", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("suite")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Warnings are errors, but for those of Spark 3.5 itself."""
+    if importlib.metadata.version("pyspark").startswith("3."):
+        for line in _WARNINGS_OF_SPARK35:
+            config.addinivalue_line("filterwarnings", line)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -19,7 +19,7 @@ def create(
     file: flags.OptionalFile = None,
     name: flags.OptionalName = None,
     kind: Annotated[
-        str | None, typer.Option("--type", "-t", metavar="amlcompute|local|spark")
+        str | None, typer.Option("--type", "-t", metavar="databricks|kubernetes|local|spark")
     ] = None,
     size: Annotated[str | None, typer.Option("--size", help="Machine size; recorded.")] = None,
     min_instances: Annotated[

@@ -7,7 +7,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
@@ -114,7 +114,12 @@ def run(
 def compile_(
     session: BareSession,
     given: JobFlags,
-    target: Annotated[str, typer.Option("--target", help="spark-submit or local.")],
+    target: Annotated[
+        str,
+        typer.Option(
+            "--target", help="local, spark-submit, databricks, databricks-bundle or kubernetes."
+        ),
+    ],
     folder: Annotated[Path, typer.Option("-o", "--output", help="New folder to write to.")],
     file: flags.OptionalFile = None,
     name: Annotated[
@@ -123,10 +128,15 @@ def compile_(
     endpoint_name: Annotated[
         str | None, typer.Option("--endpoint-name", "-e", help="Its endpoint, without --file.")
     ] = None,
+    compute: Annotated[
+        str | None,
+        typer.Option("--compute", help="A compute's name, its YAML file, or spark://HOST:PORT."),
+    ] = None,
 ) -> None:
-    """Write a job into a folder, ready for spark-submit; runs nothing."""
+    """Write a job into a folder, ready to be submitted to a target; runs nothing."""
+    source = (file, name, endpoint_name)
     compiled = _compile(
-        session, given, target=target, folder=folder, source=(file, name, endpoint_name)
+        session, given, target=target, folder=folder, source=source, compute=compute
     )
     for line in compiled.messages:
         session.say(line)
@@ -140,6 +150,7 @@ def _compile(
     target: str,
     folder: Path,
     source: tuple[Path | None, str | None, str | None],
+    compute: str | None,
 ) -> CompiledJob:
     """``source`` is the deployment's file, or its name and endpoint."""
     file, name, endpoint_name = source
@@ -148,17 +159,26 @@ def _compile(
             raise flags.refuse_together("--file", "--name" if name else "--endpoint-name")
         from sparkscore.control import CompileOptions, compile_deployment
 
-        run = given.to_options(file)
+        run = given.to_options(file, compute=compute)
         return compile_deployment(CompileOptions(run=run, target=target, folder=folder))
     if endpoint_name is None:
         raise UsageError(
             "which deployment: give --file, or --endpoint-name and --name",
             condition="NAME_NEEDED",
         )
+    from sparkscore.control.compile_compute import find_compute_file
     from sparkscore.control.endpoints.job_plan import compile_job
 
-    request = given.to_request(name)
-    return compile_job(session.workspace, endpoint_name, request, target=target, folder=folder)
+    compute_file = find_compute_file(compute)
+    request = replace(given.to_request(name), compute=None if compute_file else compute)
+    return compile_job(
+        session.workspace,
+        endpoint_name,
+        request,
+        target=target,
+        folder=folder,
+        compute_file=compute_file,
+    )
 
 
 def generate_script(

@@ -6,13 +6,27 @@ Offline and deterministic: the input is not looked at, and equal deployments giv
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from sparkscore.control.compile_compute import (
+    NO_COMPUTE,
+    CompileCompute,
+    find_compute,
+    fit_compute,
+)
 from sparkscore.control.deployment import PreparedDeployment, prepare_deployment
+from sparkscore.control.environments.job import (
+    choose_mode,
+    is_local_master,
+    make_environment,
+    settle_environment,
+)
 from sparkscore.control.job_folder import making_folder, write_job_files
 from sparkscore.control.launch import JobPlace, build_output
+from sparkscore.control.needs import check_needs
 from sparkscore.control.one_shot import (
     find_input,
     make_absolute,
@@ -21,14 +35,12 @@ from sparkscore.control.one_shot import (
 )
 from sparkscore.control.options import CompileOptions
 from sparkscore.control.output_checks import check_writable
+from sparkscore.control.secret_names import find_open_variables, refuse_secrets
 from sparkscore.control.snapshot import JOBS_FOLDER
 from sparkscore.errors import AlreadyExistsError
 from sparkscore.messages.launch import InputMessage
 from sparkscore.targets.base import Capability, require_capability
 from sparkscore.targets.registry import get_target
-
-STANDALONE_MASTER = "spark://HOST:PORT"
-"""Stands for the master that is named when the compiled job is submitted."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +66,8 @@ def compile_deployment(options: CompileOptions) -> CompiledJob:
         input_=find_input(run),
         output_path=run.output_path,
         job_folder=run.job_folder,
+        compute=find_compute(run.compute),
+        is_chosen=run.compute is not None,
     )
 
 
@@ -66,38 +80,61 @@ def compile_prepared(
     output_path: str | None = None,
     output_options: Mapping[str, str] | None = None,
     job_folder: Path | None = None,
+    compute: CompileCompute = NO_COMPUTE,
+    is_chosen: bool = False,
+    environments: str | None = None,
 ) -> CompiledJob:
     """The same for a deployment that was checked.
 
-    The job is named by its job folder; without one, by the compiled folder.
+    The job is named by its job folder; without one, by the compiled folder. ``is_chosen`` says
+    that ``compute`` was named for this job, ``environments`` is the workspace's mode. Raises
+    PlanError (COMPUTE_NEEDED, COMPUTE_MISMATCH) for a compute that the target is not for,
+    UnsupportedByTargetError, InvalidFieldError (SECRET_IN_CONF), and what building raises.
     """
     target = get_target(target_name)
     require_capability(target, Capability.COMPILE)
+    deployment = settle_environment(
+        deployment,
+        mode=choose_mode(environments),
+        is_local=is_local_master(target.master) and target.compute_type is None,
+    )
+    compute = fit_compute(target, compute, is_chosen=is_chosen)
+    deployment = replace(deployment, spark_conf={**compute.spark_conf, **deployment.spark_conf})
+    refuse_secrets(deployment.spark_conf)
     folder = Path(os.path.abspath(folder))
     _check_folder(folder)
     job_folder = Path(os.path.abspath(job_folder or Path(JOBS_FOLDER) / folder.name))
-    output = make_absolute(output_path or str(job_folder / "score"))
+    staging = compute.get_staging(job_folder.name)
+    output = make_absolute(output_path or f"{staging or job_folder}/score")
     place = JobPlace(
         job_name=job_folder.name,
         job_folder=job_folder,
-        files=folder,
+        files=Path(),
         input=input_,
         output=build_output(deployment, path=output, options=output_options),
         created_at="",
         master=None,
+        staging=staging,
+        relay=compute.document.get("shared_paths") is False,
     )
+    check_needs(target, deployment, place)
     compiled = target.compile(
         plan_application(
             deployment,
             place=place,
-            master=STANDALONE_MASTER if target.name == "spark-submit" else None,
+            master=compute.document.get("master") or target.master,
             machine=None,
+            platform=compute.document,
+            launch_arguments=compute.launch_arguments,
         )
     )
     with making_folder(folder) as partial:
-        write_job_files(partial, deployment=deployment, place=place, linked_model=False)
+        launch = write_job_files(partial, deployment=deployment, place=place, linked_model=False)
+        with tempfile.TemporaryDirectory() as logs:
+            make_environment(partial, launch, log_file=Path(logs, "environment.log"))
         write_target_files(compiled, folder=partial)
-    return CompiledJob(folder, place.job_folder, deployment.warnings)
+    warnings = (*deployment.warnings, *find_open_variables(deployment))
+    return CompiledJob(folder, place.job_folder, warnings)
 
 
 def _check_folder(folder: Path) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from sparkscore.control.environments.documents import describe_environment
 from sparkscore.control.model import LocalModel, Model, find_model, has_signature, refuse_asset
 from sparkscore.control.options import RunOptions
 from sparkscore.control.scoring_script import check_scoring_script
@@ -17,6 +17,7 @@ from sparkscore.listing.location import find_local_path
 from sparkscore.spec import EnvironmentSpec, load_deployment, refused_spark_conf
 
 if TYPE_CHECKING:
+    from sparkscore.control.environments.job import JobEnvironment
     from sparkscore.spec import DeploymentSpec, LoadedDeployment
 
 
@@ -25,7 +26,8 @@ class PreparedDeployment:
     """A valid deployment whose script and model are there.
 
     ``code_folder`` is None for an MLflow model without a script. ``spark_conf`` is the
-    deployment's with ``--conf`` over it.
+    deployment's with ``--conf`` over it. ``environment`` is what was written of it, None if
+    nothing; ``settle_environment`` makes it the one of a job.
     """
 
     spec: DeploymentSpec
@@ -34,6 +36,8 @@ class PreparedDeployment:
     scoring_script: str | None
     spark_conf: dict[str, str]
     warnings: tuple[str, ...]
+    environment: Mapping[str, Any] | None = None
+    job_environment: JobEnvironment | None = None
 
 
 class References(Protocol):
@@ -45,6 +49,9 @@ class References(Protocol):
     def find_code(self, reference: str) -> Path:
         """The folder of registered code; raises UnresolvedReferenceError or NotFoundError."""
 
+    def find_environment(self, reference: str) -> Mapping[str, Any]:
+        """The document of a registered environment; raises what ``find_code`` does."""
+
 
 class NoReferences:
     """The references of a run without a workspace: none."""
@@ -55,6 +62,9 @@ class NoReferences:
 
     def find_code(self, reference: str) -> Path:
         raise refuse_asset(reference, what="code")
+
+    def find_environment(self, reference: str) -> Mapping[str, Any]:
+        raise refuse_asset(reference, what="environment")
 
 
 def prepare_deployment(options: RunOptions) -> PreparedDeployment:
@@ -85,13 +95,16 @@ def prepare_loaded(
     with placing(loaded, "model"):
         model = _find_model(loaded, references)
         model.check(has_script=scoring_script is not None)
+    with placing(loaded, "environment"):
+        environment, notes = _find_environment(loaded, references, model=model)
     return PreparedDeployment(
         spec=spec,
         model=model,
         code_folder=code_folder,
         scoring_script=scoring_script,
         spark_conf=spark_conf,
-        warnings=_warnings(spec, model=model, has_script=scoring_script is not None),
+        warnings=(*notes, *_warnings(model=model, has_script=scoring_script is not None)),
+        environment=environment,
     )
 
 
@@ -165,21 +178,30 @@ def placing(loaded: LoadedDeployment, key: str) -> Iterator[None]:
         ) from error
 
 
-def _warnings(spec: DeploymentSpec, *, model: Model, has_script: bool) -> tuple[str, ...]:
-    found = []
-    if spec.environment is not None:
-        found.append(_environment_warning(spec))
-    if not has_script and isinstance(model, LocalModel) and not has_signature(model.path):
-        found.append(
-            "warning: the model has no signature: its columns pass as they are read, unchecked"
+def _find_environment(
+    loaded: LoadedDeployment, references: References, *, model: Model
+) -> tuple[Mapping[str, Any] | None, tuple[str, ...]]:
+    """What the environment says, None if there is none, and what its user should know."""
+    from sparkscore.control.environments.model import OF_MODEL, read_model_environment
+
+    written = loaded.spec.environment
+    if written is None:
+        return None, ()
+    if isinstance(written, EnvironmentSpec):
+        return describe_environment(written, resolve=loaded.resolve), ()
+    if written == OF_MODEL:
+        return read_model_environment(model), ()
+    if isinstance(references, NoReferences):
+        text = (
+            f"warning: environment {written} is a registered asset, and a one-shot run has no "
+            "workspace to look it up in: scripts run in sparkscore's own Python"
         )
-    return tuple(found)
+        return None, (text,)
+    return references.find_environment(written), ()
 
 
-def _environment_warning(spec: DeploymentSpec) -> str:
-    image = spec.environment.image if isinstance(spec.environment, EnvironmentSpec) else None
-    container = f" and image {image} starts no container" if image else ""
-    return (
-        "warning: the environment is recorded, not built: scripts run in sparkscore's own Python "
-        f"{platform.python_version()} with the packages installed there{container}"
-    )
+def _warnings(*, model: Model, has_script: bool) -> tuple[str, ...]:
+    if not has_script and isinstance(model, LocalModel) and not has_signature(model.path):
+        text = "the model has no signature: its columns pass as they are read, unchecked"
+        return (f"warning: {text}",)
+    return ()

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sparkscore.control.deployment import PreparedDeployment
+from sparkscore.control.environments.job import write_request
 from sparkscore.control.launch import JobPlace, build_launch
 from sparkscore.control.snapshot import copy_code
 from sparkscore.errors import AlreadyExistsError, OutputNotWritableError, UnresolvedReferenceError
@@ -34,6 +35,7 @@ def write_job_files(
     with _reading(folder / "model", what="model"):
         model = deployment.model.put_below(folder / "model", linked=linked_model)
         launch = build_launch(deployment, place, model=model, code=code)
+    write_request(deployment.job_environment, folder)
     text = to_json(launch, indent=2) + "\n"
     (folder / LAUNCH_FILE).write_text(text, encoding="utf-8")
     return launch

@@ -24,8 +24,11 @@ ALL_COLUMNS = ("*",)
 class JobPlace:
     """Name, folders and data of one job; all paths are absolute.
 
-    ``files`` is the folder with ``code/`` and ``model/``: the job folder, or a compiled folder.
-    ``mirror`` is where a copy of the job folder is kept, None if nowhere.
+    ``files`` is the folder with ``code/`` and ``model/``: the job folder, or empty for a compiled
+    folder, which may be moved.
+    ``mirror`` is where a copy of the job folder is kept, None if nowhere. ``staging`` is the URI of
+    the job's folder for a driver that sees no path of this machine. ``relay``: workers share no
+    folder with the driver.
     """
 
     job_name: str
@@ -36,6 +39,8 @@ class JobPlace:
     created_at: str
     master: str | None
     mirror: MirrorMessage | None = None
+    staging: str | None = None
+    relay: bool = False
 
 
 def build_output(
@@ -63,17 +68,17 @@ def build_launch(
     """The launch message; ``model`` and ``code`` are the copies that its digest is made of."""
     settings = deployment.spec.settings
     scoring = _build_scoring(deployment, place, model_name=model.name)
-    unnamed = replace(scoring, job_name="", model_folder="", code_folder=None)
-    digest = get_digest(model=model, code=code, settings=to_json(unnamed))
+    digest = get_digest(model=model, code=code, settings=render_settings(scoring))
     return LaunchMessage(
         job_name=place.job_name,
-        job_folder=str(place.job_folder),
+        job_folder=place.staging or str(place.job_folder),
         created_at=place.created_at,
         input=place.input,
         output=place.output,
         scoring=replace(scoring, digest=digest),
         instance_count=deployment.spec.given_instance_count,
         max_concurrency_per_instance=deployment.spec.settings.max_concurrency_per_instance,
+        gpus_per_instance=deployment.spec.gpus_per_instance,
         master=place.master,
         spark_conf=deployment.spark_conf,
         checkpoint_interval_seconds=settings.checkpoint_interval,
@@ -81,7 +86,22 @@ def build_launch(
         settings=deployment.spec.record(),
         warnings=deployment.warnings,
         mirror=place.mirror,
+        relay=place.relay or place.staging is not None,
+        staged=place.staging is not None,
     )
+
+
+def render_settings(scoring: ScoringMessage) -> str:
+    """What the digest of a job is made of beside model and code: nothing about where they lie.
+
+    Jobs without an environment have the digest that they had before there were any.
+    """
+    environment = scoring.environment
+    unnamed = replace(
+        scoring, digest="", job_name="", model_folder="", code_folder=None, environment=None
+    )
+    text = to_json(unnamed).replace(', "environment": null', "")
+    return text if environment is None else f"{text} {environment.digest}"
 
 
 def _build_scoring(
@@ -90,12 +110,14 @@ def _build_scoring(
     settings = deployment.spec.settings
     passthrough = settings.passthrough_columns
     has_code = deployment.code_folder is not None
+    environment = deployment.job_environment
+    files = Path() if place.staging else place.files
     return ScoringMessage(
         job_name=place.job_name,
         digest="",
-        model_folder=str(place.files / "model"),
+        model_folder=str(files / "model"),
         model_name=model_name,
-        code_folder=str(place.files / "code") if has_code else None,
+        code_folder=str(files / "code") if has_code else None,
         scoring_script=deployment.scoring_script,
         mini_batch_size=settings.mini_batch_size,
         max_retries=settings.retry_settings.max_retries,
@@ -111,4 +133,5 @@ def _build_scoring(
         output_action=settings.output_action,
         environment_variables=dict(settings.environment_variables),
         memory_limit_bytes=settings.memory_limit or 0,
+        environment=None if environment is None else environment.place(files),
     )

@@ -8,15 +8,24 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from sparkscore.control.deployment import PreparedDeployment, prepare_deployment
+from sparkscore.control.environments.job import (
+    choose_mode,
+    is_local_master,
+    make_environment,
+    settle_environment,
+)
 from sparkscore.control.job_folder import making_folder, write_job_files
 from sparkscore.control.launch import JobPlace, build_output
 from sparkscore.control.model import refuse_asset
+from sparkscore.control.needs import check_needs
 from sparkscore.control.options import RunOptions
 from sparkscore.control.output_checks import (
     check_job_folder,
@@ -35,8 +44,18 @@ from sparkscore.messages.status import SummaryMessage
 from sparkscore.plan.machine import Machine, read_machine
 from sparkscore.plan.spark_application import SparkApplication, plan_spark_application
 from sparkscore.storage import open_store
-from sparkscore.targets.base import Capability, CompiledApplication, Target, require_capability
+from sparkscore.targets.base import (
+    Capability,
+    CompiledApplication,
+    DriverTarget,
+    require_capability,
+)
 from sparkscore.targets.registry import Compute, get_compute
+
+PLATFORM_RETRIES = 1
+"""How often a platform starts a job again that broke off, where its compute does not say."""
+
+NO_PLATFORM: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -56,7 +75,7 @@ class MadeJob:
 
     folder: Path
     launch: LaunchMessage
-    target: Target
+    target: DriverTarget
     compiled: CompiledApplication
     environment: dict[str, str]
 
@@ -76,8 +95,13 @@ def prepare_run(
     """
     compute = get_compute(options.compute)
     require_capability(compute.target, Capability.RUN)
-    deployment = prepare_deployment(options)
+    deployment = settle_environment(
+        prepare_deployment(options),
+        mode=choose_mode(environment=environment),
+        is_local=is_local_master(compute.master),
+    )
     place = plan_place(options, deployment=deployment, compute=compute)
+    check_needs(compute.target, deployment, place)
     check_place(place)
     given = os.environ if environment is None else environment
     return PreparedRun(
@@ -119,9 +143,12 @@ def run_job(
 ) -> SummaryMessage:
     """Submit the job and wait for its end, handing each new status to ``on_status``.
 
+    Its environment is built before, if it has one. Raises what ``make_environment`` does.
     Raises SubmitError if the driver cannot be started or ends without a summary, CanceledError if
     it had to be killed to cancel the job.
     """
+    given = cancellation or Cancellation()
+    make_environment(job.folder, job.launch, on_poll=given.raise_if_requested)
     run = job.target.submit(
         job.compiled,
         environment=job.environment,
@@ -131,7 +158,7 @@ def run_job(
         run,
         job_folder=job.folder,
         on_status=on_status,
-        cancellation=cancellation or Cancellation(),
+        cancellation=given,
     )
 
 
@@ -209,21 +236,38 @@ def plan_application(
     place: JobPlace,
     master: str | None,
     machine: Machine | None,
+    platform: Mapping[str, Any] = NO_PLATFORM,
+    launch_arguments: Sequence[str] = (),
 ) -> SparkApplication:
-    """The Spark application of a job; ``machine`` is where its driver will run, if known."""
-    spec, files = deployment.spec, place.files
-    return plan_spark_application(
+    """The Spark application of a job; ``machine`` is where its driver will run, if known.
+
+    ``platform`` are the keys of its compute, ``launch_arguments`` follow the launch message.
+    """
+    spec, files = deployment.spec, place.staging or str(place.files)
+    application = plan_spark_application(
         place.job_name,
-        entry_point=str(files / "score.py"),
-        launch_path=str(files / LAUNCH_FILE),
+        entry_point=f"{files}/score.py",
+        launch_path=f"{files}/{LAUNCH_FILE}",
         job_folder=str(place.job_folder),
         machine=machine,
         master=master,
         instance_count=spec.given_instance_count,
         max_concurrency_per_instance=spec.settings.max_concurrency_per_instance,
         spark_conf=deployment.spark_conf,
-        py_files=(str(files / "sparkscore.zip"),),
+        py_files=(f"{files}/sparkscore.zip",),
         uses_delta=spec.output_format == "delta",
+        gpus_per_instance=spec.gpus_per_instance,
+        launch_arguments=launch_arguments,
+        relay=place.relay or place.staging is not None,
+    )
+    return replace(
+        application,
+        max_platform_retries=platform.get("max_platform_retries", PLATFORM_RETRIES),
+        timeout_seconds=platform.get("timeout_seconds"),
+        platform=platform,
+        staging=place.staging,
+        input_uri=place.input.uri,
+        output_path=place.output.path,
     )
 
 

@@ -8,6 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sparkscore.control.deployment import PreparedDeployment, prepare_deployment
+from sparkscore.control.environments.job import (
+    choose_mode,
+    is_local_master,
+    settle_environment,
+)
 from sparkscore.control.launch import JobPlace
 from sparkscore.control.one_shot import check_place, plan_application, plan_place
 from sparkscore.control.options import RunOptions
@@ -53,7 +58,11 @@ def plan_run(options: RunOptions) -> PlannedRun:
     Raises what ``prepare_run`` would, but for a target that cannot be reached.
     """
     compute = get_compute(options.compute)
-    deployment = prepare_deployment(options)
+    deployment = settle_environment(
+        prepare_deployment(options),
+        mode=choose_mode(),
+        is_local=is_local_master(compute.master),
+    )
     place = plan_place(options, deployment=deployment, compute=compute)
     check_place(place)
     return _explain(deployment, place)

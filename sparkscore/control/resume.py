@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sparkscore.control.deployment import read_conf
+from sparkscore.control.launch import render_settings
 from sparkscore.control.one_shot import MadeJob, write_target_files
 from sparkscore.control.snapshot import get_digest
 from sparkscore.control.watch import find_status, find_summary
@@ -82,6 +83,7 @@ def resume_job(
         launch,
         overrides,
         master=launch.master if compute is None else compute,
+        relay=None if compute is None else False,
         spark_conf={**launch.spark_conf, **read_conf(conf)},
         environment=environment,
         is_detached=is_detached,
@@ -98,14 +100,23 @@ def prepare_resume(
     *,
     master: str | None,
     spark_conf: Mapping[str, str],
+    relay: bool | None = None,
     environment: Mapping[str, str] | None = None,
     is_detached: bool = False,
 ) -> MadeJob:
-    """What ``write_resume`` makes of the job in ``folder``; writes nothing. See ``resume_job``."""
+    """What ``write_resume`` makes of the job in ``folder``; writes nothing. See ``resume_job``.
+
+    ``relay`` as in the launch message, None as it was.
+    """
     chosen = get_compute(master)
     require_capability(chosen.target, Capability.RUN)
+    if launch.gpus_per_instance:
+        require_capability(chosen.target, Capability.GPU, why=f"job {launch.job_name} has GPUs")
     changed = replace(
-        _with_overrides(launch, overrides), master=chosen.master, spark_conf=dict(spark_conf)
+        with_overrides(launch, overrides),
+        master=chosen.master,
+        spark_conf=dict(spark_conf),
+        relay=launch.relay if relay is None else relay,
     )
     application = plan_launched_application(
         changed,
@@ -129,7 +140,7 @@ def prepare_resume(
 def write_resume(job: MadeJob) -> None:
     """Put the launch message in place; what is killed half-way may be resumed all the same."""
     write_target_files(job.compiled, folder=job.folder)
-    _write_launch(job.folder, job.launch)
+    write_launch(job.folder, job.launch)
 
 
 def read_job_launch(folder: Path) -> LaunchMessage:
@@ -161,7 +172,7 @@ def check_resumable(overrides: Sequence[str]) -> None:
             )
 
 
-def _with_overrides(launch: LaunchMessage, overrides: Sequence[str]) -> LaunchMessage:
+def with_overrides(launch: LaunchMessage, overrides: Sequence[str]) -> LaunchMessage:
     """The launch message with changed settings, and the digest that belongs to them."""
     check_resumable(overrides)
     _check_content(launch)
@@ -204,11 +215,10 @@ def _check_content(launch: LaunchMessage) -> None:
 
 def _compute_digest(scoring: ScoringMessage) -> str:
     """As ``build_launch`` computes it."""
-    unnamed = replace(scoring, digest="", job_name="", model_folder="", code_folder=None)
     return get_digest(
         model=Path(scoring.model_folder) / scoring.model_name,
         code=None if scoring.code_folder is None else Path(scoring.code_folder),
-        settings=to_json(unnamed),
+        settings=render_settings(scoring),
     )
 
 
@@ -227,7 +237,7 @@ def refuse_living(folder: Path) -> None:
             )
 
 
-def _write_launch(folder: Path, launch: LaunchMessage) -> None:
+def write_launch(folder: Path, launch: LaunchMessage) -> None:
     """Replace the launch message; the one before stays, and so does how that run ended."""
     number = 1
     while (folder / f"launch-{number}.json").exists():

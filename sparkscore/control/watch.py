@@ -33,6 +33,11 @@ class Cancellation:
         """Cancel the job, or kill its driver if that was asked for before."""
         self.request_count += 1
 
+    def raise_if_requested(self) -> None:
+        """Raise CanceledError once a wish stands: for what goes on before the driver starts."""
+        if self.request_count:
+            raise CanceledError("canceled before the job's driver was started")
+
 
 @dataclass(frozen=True)
 class Patience:

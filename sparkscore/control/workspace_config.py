@@ -34,7 +34,7 @@ SETTINGS: dict[str, tuple[str, ...]] = {
     "store": ("url",),
     "mlflow": ("tracking_uri", "registry_uri", "artifact_root", "log_jobs"),
     "datastore": ("uri", "profile", "endpoint", "region", "account_name", "anonymous"),
-    "jobs": ("folder", "max_running_jobs"),
+    "jobs": ("folder", "max_running_jobs", "environments"),
     "server": SERVER_KEYS,
 }
 """The tables of the file and their keys; docs/workspace.md explains each. ``[webhooks]`` has a
@@ -78,8 +78,9 @@ class WorkspaceConfig:
     """The settings of a workspace; paths are absolute, URIs as written.
 
     ``datastore_uri`` and ``datastore_options`` are those of ``workspaceblobstore``.
-    ``jobs_folder`` is a local path or a URI that job folders are copied to. ``logs_jobs``: ended
-    jobs become MLflow runs.
+    ``jobs_folder`` is a local path or a URI that job folders are copied to. ``environments`` is
+    auto, build or host: whether scripts run in the environments of their deployments.
+    ``logs_jobs``: ended jobs become MLflow runs.
     """
 
     name: str
@@ -91,6 +92,7 @@ class WorkspaceConfig:
     datastore_uri: str
     jobs_folder: str
     max_running_jobs: int = 1
+    environments: str = "auto"
     server_url: str = DEFAULT_SERVER_URL
     datastore_options: dict[str, str] = field(default_factory=dict)
     logs_jobs: bool = True
@@ -130,6 +132,7 @@ def read_config(folder: Path) -> WorkspaceConfig:
         datastore_options=dict(values.iter_options("datastore", without=("uri",))),
         jobs_folder=values.get_place("jobs", "folder", "jobs"),
         max_running_jobs=values.get_count("jobs", "max_running_jobs", 1),
+        environments=values.get_choice("jobs", "environments", ("auto", "build", "host")),
         logs_jobs=values.get_switch("mlflow", "log_jobs", True),
         server_url=values.get_text("server", "url", DEFAULT_SERVER_URL).rstrip("/"),
         server=_read_server(values),
@@ -316,6 +319,13 @@ class _Values:
         if not isinstance(value, bool):
             raise self._refuse(section, key, value, "true or false")
         return value
+
+    def get_choice(self, section: str, key: str, choices: tuple[str, ...]) -> str:
+        """One of the choices, the first by default."""
+        value = self._find(section, key, choices[0])
+        if value not in choices:
+            raise self._refuse(section, key, value, f"one of {', '.join(choices)}")
+        return str(value)
 
     def get_uri(self, section: str, key: str, default: str) -> str:
         """Paths, also those in ``sqlite:///``, made absolute."""

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,6 +25,7 @@ from sparkscore.driver.live_ledger import LiveLedger
 from sparkscore.messages.outcome import INIT_FAILED, FailedInput, MiniBatchOutcome
 
 _MAX_REASONS = 1000
+_ROW_GROUP_ROWS = 10_000
 
 LEDGER_SCHEMA = pa.schema(
     [
@@ -80,6 +83,14 @@ class JobAccount:
     counts: Counts = field(default_factory=Counts)
     script_folders: list[tuple[int, tuple[str, ...]]] = field(default_factory=list)
 
+    def find_lost(self) -> set[int]:
+        """The mini-batches whose scripts' own files are gone."""
+        return {
+            mini_batch_id
+            for mini_batch_id, attempts in self.script_folders
+            if not all(map(os.path.isdir, attempts))
+        }
+
     def __post_init__(self) -> None:
         self._reasons: dict[tuple[str, str], Reason] = {}
         self._ledger = pq.ParquetWriter(self.folder.ledger, LEDGER_SCHEMA, compression="zstd")
@@ -100,7 +111,11 @@ class JobAccount:
 
     def add(self, outcomes: Iterable[MiniBatchOutcome]) -> None:
         """Take the outcomes of mini-batches that were not taken before."""
-        taken = list(outcomes)
+        left = iter(outcomes)
+        while taken := list(islice(left, _ROW_GROUP_ROWS)):
+            self._add(taken)
+
+    def _add(self, taken: Sequence[MiniBatchOutcome]) -> None:
         for outcome in taken:
             self.counts.add(outcome)
             if outcome.folders:

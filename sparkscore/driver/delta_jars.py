@@ -68,6 +68,15 @@ def delta_jars() -> list[Path]:
     return found
 
 
+def find_delta_package() -> str | None:
+    """Delta for this Spark as spark-submit's ``--packages`` takes it; None if it is not known."""
+    try:
+        artifact, version, _ = _wanted(_spark_jars_folder())
+    except MissingDependencyError:
+        return None
+    return f"io.delta:{artifact}:{version}"
+
+
 def _cache_folder() -> Path:
     given = os.environ.get("SPARKSCORE_CACHE")
     return Path(given) if given else Path.home() / ".cache" / "sparkscore"

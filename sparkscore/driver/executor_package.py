@@ -7,20 +7,12 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from pyspark.sql import SparkSession
-
 _PARTS = ("executor", "messages", "storage")
 _MODULES = ("__init__.py", "errors.py")
 
 
-def ship_executor_package(spark: SparkSession, scratch: Path) -> None:
-    """Give the zip to the executors of a cluster; local workers import what is installed."""
-    if not str(spark.sparkContext.master).startswith("local"):
-        spark.sparkContext.addPyFile(str(write_executor_package(scratch)))
-
-
 def write_executor_package(folder: Path) -> Path:
-    """Write the zip into ``folder``."""
+    """Write the zip into ``folder``; the same bytes for the same modules."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "sparkscore-executor.zip"
     package = importlib.resources.files("sparkscore")
@@ -28,7 +20,7 @@ def write_executor_package(folder: Path) -> Path:
         for name in _MODULES:
             _add(archive, package / name, f"sparkscore/{name}")
         for part in _PARTS:
-            for file in (package / part).iterdir():
+            for file in sorted((package / part).iterdir(), key=lambda file: file.name):
                 if file.name.endswith(".py"):
                     _add(archive, file, f"sparkscore/{part}/{file.name}")
     return path

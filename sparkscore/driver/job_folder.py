@@ -64,12 +64,18 @@ class JobFolder:
 
     def find_completed(self) -> SummaryMessage | None:
         """The summary of a job that has completed here, with its plan; None if none has."""
+        summary = self.find_ended()
+        is_completed = summary is not None and summary.status == COMPLETED
+        return summary if is_completed and self.has_plan() else None
+
+    def find_ended(self) -> SummaryMessage | None:
+        """The summary that an earlier driver left, however the job ended; None if it left none."""
         try:
-            text = self.summary.read_bytes()
-            summary = codec.from_json(SummaryMessage, text, where=str(self.summary))
+            return codec.from_json(
+                SummaryMessage, self.summary.read_bytes(), where=str(self.summary)
+            )
         except (OSError, MessageError):
             return None
-        return summary if summary.status == COMPLETED and self.has_plan() else None
 
     def has_plan(self) -> bool:
         """Whether the job was planned: then it goes on from there."""

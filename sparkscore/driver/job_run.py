@@ -6,13 +6,11 @@ stops the session. A job folder with a plan is a job to go on with: it is never 
 
 from __future__ import annotations
 
-import os
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import Any
 
 import pyarrow as pa
 from pyspark.sql import SparkSession
@@ -20,15 +18,16 @@ from pyspark.sql import SparkSession
 from sparkscore.driver.account import JobAccount
 from sparkscore.driver.background import Background
 from sparkscore.driver.cancel import Cancellation
-from sparkscore.driver.executor_package import ship_executor_package
+from sparkscore.driver.environment import pin_environment
 from sparkscore.driver.failures import explain_failure
 from sparkscore.driver.job_folder import JobFolder
-from sparkscore.driver.lease import take_lease
+from sparkscore.driver.job_home import JobHome, LocalHome
 from sparkscore.driver.mirror import JobMirror
 from sparkscore.driver.progress import Progress
 from sparkscore.driver.publish.gate import PublishGate
 from sparkscore.driver.publishing import publish_output
 from sparkscore.driver.scoring import ScoringRun, StopSigns
+from sparkscore.driver.shipping import ship_job
 from sparkscore.driver.staged_waves import StagedWaves, remove_unnamed
 from sparkscore.driver.staging import check_whole, read_outcomes
 from sparkscore.driver.summary import JobEnd, make_summary
@@ -47,9 +46,8 @@ from sparkscore.listing import Listing, list_inputs, list_named
 from sparkscore.listing.location import find_local_path
 from sparkscore.messages.input_list import read_input_list
 from sparkscore.messages.launch import LaunchMessage
-from sparkscore.messages.status import FINALIZING, RUNNING, SummaryMessage
+from sparkscore.messages.status import COMPLETED, FINALIZING, RUNNING, SummaryMessage
 from sparkscore.plan.scoring_plan import ScoringPlan, plan_scoring, read_plan, write_plan
-from sparkscore.plan.spark_application import SCRATCH_NAME
 from sparkscore.plan.waves import WaveLimits
 
 MAX_REPAIRS = 2
@@ -68,12 +66,13 @@ def run(spark: SparkSession, launch: LaunchMessage) -> SummaryMessage:
 class JobRun:
     """A job from launch message to summary, or from where an earlier run of it ended."""
 
-    def __init__(self, launch: LaunchMessage) -> None:
+    def __init__(self, launch: LaunchMessage, *, home: JobHome | None = None) -> None:
         self.launch = launch
+        self._home: JobHome = LocalHome(launch) if home is None else home
         self.cancellation = Cancellation()
         self._folder = JobFolder(launch.job_folder)
         self._progress = Progress(self._folder, launch.job_name)
-        self._mirror = JobMirror(self._folder, launch.mirror)
+        self._mirror = JobMirror(self._folder, launch.mirror, home_has=self._home.fetched)
         self.worker_logs = WorkerLogs(self._folder)
         self._end = JobEnd()
         self._account: JobAccount | None = None
@@ -87,17 +86,19 @@ class JobRun:
         holds the job folder, what is returned says so and stands nowhere.
         """
         try:
-            self._folder.check_identity(self.launch)
-            self._lease = take_lease(self._folder.lease, check=self.cancellation.check)
+            self._lease = self._home.take_lease(
+                check=self.cancellation.check, on_cancel=self.cancellation.ask
+            )
         except (SparkscoreError, OSError) as error:
             self._end.error = self._explain(error)
             return make_summary(self.launch, self._end, None)
         try:
-            ended = self._folder.find_completed()
+            ended = self._home.find_ended()
             if ended is None:
                 return self._run_to_the_end(open_session)
-            print(f"job {self.launch.job_name} has completed before: nothing to do", flush=True)
-            self._remove_leftovers()
+            print(f"job {self.launch.job_name}: {ended.status} before, nothing to do", flush=True)
+            if ended.status == COMPLETED:
+                self._drop_staging()
             self.is_told = True
             return ended
         finally:
@@ -122,8 +123,12 @@ class JobRun:
             raise
         return self._write_end()
 
-    def _remove_leftovers(self) -> None:
-        """What a driver left that was killed after it had written the summary."""
+    def remove_leftovers(self) -> None:
+        """Remove what attempts that Spark gave up have staged of a job after it had completed."""
+        if self._end.output is not None:
+            self._drop_staging()
+
+    def _drop_staging(self) -> None:
         if not self.launch.keep_staging:
             self._folder.remove_staging()
 
@@ -132,14 +137,14 @@ class JobRun:
         if self._lease.token > 1:
             self._folder.remove_account()
         self._progress.start(self._lease.confirm)
-        self._mirror.start()
+        self._mirror.start(self._lease.check)
         self.worker_logs.start()
 
     def _run(self, open_session: Callable[[], SparkSession]) -> None:
         spark, plan = self._open(open_session)
         self._check()
         staged = self._restore(plan)
-        ship_executor_package(spark, self._folder.path / SCRATCH_NAME)
+        self._shipped = ship_job(spark, self.launch)
         slots = spark.sparkContext.defaultParallelism
         for repairs_left in reversed(range(1 + MAX_REPAIRS)):
             with self._phase("score"):
@@ -148,7 +153,8 @@ class JobRun:
             try:
                 self._finish(spark, plan, staged, scoring.schema)
             except PublishError:
-                count = staged.drop_damaged(lost=self._find_lost(), check=self._check)
+                lost = set() if self._account is None else self._account.find_lost()
+                count = staged.drop_damaged(lost=lost, check=self._check)
                 if count == 0 or repairs_left == 0:
                     raise
                 self._progress.event("staging_damaged", mini_batches=count)
@@ -165,7 +171,7 @@ class JobRun:
         if self._lease.token > 1:
             self._folder.remove_account()
         self._account = account = JobAccount(self._folder)
-        for files in staged.waves:
+        for files in staged.iter_waves():
             self._check()
             outcomes = read_outcomes(files)
             account.tell(outcomes)
@@ -186,7 +192,11 @@ class JobRun:
         with self._phase("publish"):
             check_whole(staged.find_damaged(check=self._check))
             gate = PublishGate(
-                self._folder.publish, self._lease.token, self._check, self._lease.confirm
+                self._folder.publish,
+                self._lease.token,
+                self._check,
+                self._lease.confirm,
+                self._mirror.keep_announcement,
             )
             published = publish_output(
                 spark,
@@ -197,15 +207,6 @@ class JobRun:
                 gate=gate,
             )
         self._end.output = published.to_summary()
-
-    def _find_lost(self) -> set[int]:
-        """The mini-batches whose scripts' own files are gone."""
-        folders = [] if self._account is None else self._account.script_folders
-        return {
-            mini_batch_id
-            for mini_batch_id, attempts in folders
-            if not all(map(os.path.isdir, attempts))
-        }
 
     def _open(self, open_session: Callable[[], SparkSession]) -> tuple[SparkSession, ScoringPlan]:
         """Session and plan; inputs are listed, or the plan is read, while the session starts."""
@@ -312,7 +313,7 @@ class JobRun:
     def _scoring_run(
         self, spark: SparkSession, plan: ScoringPlan, staged: StagedWaves, slots: int
     ) -> ScoringRun:
-        launch = self.launch
+        launch = pin_environment(self.launch)
         assert self._account is not None
         limits = WaveLimits(checkpoint_interval_seconds=launch.checkpoint_interval_seconds)
         context = TaskContext(
@@ -328,6 +329,7 @@ class JobRun:
             finished=None,
             input_options=launch.input.options,
             logs_marker=self.worker_logs.marker,
+            shipped=self._shipped,
         )
         return ScoringRun(
             WaveTemplate(spark, context, launch.job_name),
@@ -347,7 +349,8 @@ class JobRun:
         pinned = self._folder.find_result_schema()
         if pinned is not None:
             return schema_from_bytes(pinned)
-        return declared_schema(self.launch)
+        columns = self.launch.output.schema
+        return None if columns is None else arrow_schema(columns)
 
     def _check_successes(self, plan: ScoringPlan, account: JobAccount) -> None:
         if self.launch.output.action == "append_row" and account.counts.succeeded == 0:
@@ -390,9 +393,3 @@ class JobRun:
             yield
         finally:
             self._end.seconds[name] = time.monotonic() - started
-
-
-def declared_schema(launch: LaunchMessage) -> pa.Schema | None:
-    """The result schema that the deployment declares, None if results decide."""
-    columns: dict[str, Any] | None = launch.output.schema
-    return None if columns is None else arrow_schema(columns)

@@ -23,6 +23,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 from sparkscore.errors import MessageError, StateError
 from sparkscore.messages.codec import from_json, to_json
@@ -36,6 +37,18 @@ _LOOK_SECONDS = 0.2
 _LEASE = re.compile(r"(\d{6,})\.json")
 _STATE, _START_TICKS = 0, 19
 """Fields of /proc/PID/stat, counted after the program's name."""
+
+
+class JobLease(Protocol):
+    """What a driver asks of its lease, wherever that is kept."""
+
+    token: int
+
+    def check(self) -> None: ...
+
+    def confirm(self) -> None: ...
+
+    def release(self) -> None: ...
 
 
 class Lease:
@@ -128,16 +141,20 @@ def _claim(folder: Path, token: int) -> bool:
         descriptor = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
     except FileExistsError:
         return False
-    message = LeaseMessage(
+    with os.fdopen(descriptor, "w", encoding="utf-8") as lease:
+        lease.write(to_json(describe_owner(token)))
+    return True
+
+
+def describe_owner(token: int) -> LeaseMessage:
+    """This process as the holder of ``token``."""
+    return LeaseMessage(
         token=token,
         host=socket.gethostname(),
         machine=_find_machine(),
         process=os.getpid(),
         started=_find_start(os.getpid()) or "",
     )
-    with os.fdopen(descriptor, "w", encoding="utf-8") as lease:
-        lease.write(to_json(message))
-    return True
 
 
 def _wait_until_free(
@@ -184,9 +201,13 @@ def _find_owner(file: Path) -> LeaseMessage | None:
 
 
 def _is_known_dead(file: Path) -> bool:
-    """Whether the owner ran here, where its id means something, and does not any more."""
     owner = _find_owner(file)
-    if owner is None or not owner.machine or not owner.started:
+    return owner is not None and is_known_dead(owner)
+
+
+def is_known_dead(owner: LeaseMessage) -> bool:
+    """Whether the owner ran here, where its id means something, and does not any more."""
+    if not owner.machine or not owner.started:
         return False
     if (owner.host, owner.machine) != (socket.gethostname(), _find_machine()):
         return False

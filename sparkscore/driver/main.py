@@ -1,7 +1,8 @@
 """Entry of the Spark driver: ``python -m sparkscore.driver launch.json``. Spark driver process.
 
-Also called by ``jobs/score.py`` under spark-submit. Exits with 0 when the job completed, else with
-the exit code of the error that ended it.
+Also called by ``jobs/score.py`` under spark-submit and on platforms; ``plan.launch_overrides`` has
+what may follow the launch message. A platform that owns process and session gets both back as they
+were. Exits with 0 when the job completed, else with the exit code of the error that ended it.
 """
 
 from __future__ import annotations
@@ -11,37 +12,43 @@ import signal
 import sys
 import threading
 import time
-from pathlib import Path
 
 from pyspark.sql import SparkSession
 
 from sparkscore.driver.children import end_children
-from sparkscore.driver.job_folder import JobFolder, read_launch
+from sparkscore.driver.job_folder import JobFolder
 from sparkscore.driver.job_run import JobRun
-from sparkscore.driver.session import open_session, stop_session
+from sparkscore.driver.remote_start import load_launch
+from sparkscore.driver.session import is_guest, open_session, stop_session
 from sparkscore.errors import SparkscoreError
 from sparkscore.executor.processes import become_subreaper, die_with_parent, find_children
 from sparkscore.messages.launch import STOP_WITH_PARENT
 from sparkscore.messages.status import SummaryMessage
+from sparkscore.plan.launch_overrides import read_arguments
 
 _LEAVE_SECONDS = 3.0
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the job of a launch message; returns the process's exit code."""
-    given = sys.argv[1:] if arguments is None else arguments
-    if len(given) != 1:
-        print("usage: score.py LAUNCH_MESSAGE", file=sys.stderr)
-        return 2
     try:
-        launch = read_launch(Path(given[0]))
+        given = read_arguments(sys.argv[1:] if arguments is None else arguments)
+        launch, remote = load_launch(given)
     except SparkscoreError as error:
         print(f"sparkscore: {error.condition}: {error.message}", file=sys.stderr)
         return error.exit_code
-    job = JobRun(launch)
+    try:
+        return _run(JobRun(launch, home=remote))
+    finally:
+        if remote is not None:
+            remote.remove()
+
+
+def _run(job: JobRun) -> int:
     earlier = find_children()
-    become_subreaper()
-    _stop_on_signals(job)
+    if not is_guest():
+        become_subreaper()
+        _stop_on_signals(job)
     try:
         summary = job.run(lambda: _open_session(job))
         if not job.is_told and summary.error is not None:
@@ -51,12 +58,15 @@ def main(arguments: list[str] | None = None) -> int:
             )
         code = exit_code(summary)
     finally:
-        stop_session()
-        end_children(but=earlier)
+        if not is_guest():
+            stop_session()
+            end_children(but=earlier)
         if job.is_told:
             job.worker_logs.copy()
-            JobFolder(launch.job_folder).remove_scratch()
-    _leave_in_time(code)
+            job.remove_leftovers()
+            JobFolder(job.launch.job_folder).remove_scratch()
+    if not is_guest():
+        _leave_in_time(code)
     return code
 
 
@@ -80,7 +90,8 @@ def _open_session(job: JobRun) -> SparkSession:
     try:
         return open_session(job.launch)
     finally:
-        _stop_on_signals(job)
+        if not is_guest():
+            _stop_on_signals(job)
 
 
 def _stop_on_signals(job: JobRun) -> None:

@@ -1,7 +1,12 @@
 """Copies a job folder to a store while the job runs. Spark driver, in a thread of its own.
 
 Scoring never waits for the copy and never fails with it. What could not be copied is tried again
-later, and told of in the summary at last. ``model/``, ``scratch/`` and ``lease/`` are not copied.
+later, and told of in the summary at last. ``model/``, ``scratch/``, ``lease/`` and the archive of
+an environment are not copied.
+
+Where the copy is the job's home, the next driver goes on from it. Then the plan is copied before
+the waves that were scored by it, logs and events follow the job, and a driver that has lost its
+lease copies nothing more.
 """
 
 from __future__ import annotations
@@ -15,8 +20,10 @@ from typing import Any
 
 from sparkscore.driver.job_folder import JobFolder, read_json
 from sparkscore.driver.staged_waves import COMMIT_NAME
-from sparkscore.messages.launch import MirrorMessage
+from sparkscore.errors import SparkscoreError, StorageError
+from sparkscore.messages.launch import ARCHIVE_PREFIX, MirrorMessage
 from sparkscore.messages.live_ledger import LIVE_LEDGER
+from sparkscore.plan.scoring_plan import HEADER_NAME
 from sparkscore.storage import child_path, describe_error, open_store, remove_below
 
 STATUS_SECONDS = 5.0
@@ -31,27 +38,51 @@ ACCOUNT_SECONDS = 10.0
 CANCEL_SECONDS = 5.0
 """Each of these for a job that was canceled."""
 
+HOME_SECONDS = 60.0
+"""The least that any of these is for a home: without the summary nobody knows how the job ended."""
+
+FOLLOW_SECONDS = 10.0
+_MAX_FOLLOWED_BYTES = 4 * 1024 * 1024
+"""How often, and up to which size, files that grow are copied anew while a home's job runs."""
+
 _LOOK_SECONDS = 0.5
 _RETRY_SECONDS = (0.5, 1.0, 2.0)
 _REST_SECONDS = 5.0
 _THREADS = 4
 _LEFT_OUT = ("model", "scratch", "lease")
+_NOT_COPIED = (".", ARCHIVE_PREFIX)
 _AT_THE_END = ("status.json", "events.jsonl", "summary.json")
 
 
 class JobMirror:
-    """The copy of one job folder; without a message it does nothing."""
+    """The copy of one job folder; without a message it does nothing.
 
-    def __init__(self, folder: JobFolder, message: MirrorMessage | None) -> None:
+    ``home_has`` are files that a home has already, None if the copy is not the job's home.
+    """
+
+    def __init__(
+        self,
+        folder: JobFolder,
+        message: MirrorMessage | None,
+        *,
+        home_has: tuple[str, ...] | None = None,
+    ) -> None:
         self._folder, self._message = folder, message
+        self._is_home, self._known = home_has is not None, home_has or ()
+        self._check: Callable[[], None] = lambda: None
+        self._followed_at, self._drops_staging = 0.0, False
         self._copied: dict[str, tuple[int, int]] = {}
         self._store: tuple[Any, str] | None = None
         self._status_at, self._status = 0.0, ""
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="mirror", daemon=True)
 
-    def start(self) -> None:
-        """Copy what the control plane wrote, then status and committed waves as they come."""
+    def start(self, check: Callable[[], None] = lambda: None) -> None:
+        """Copy what the control plane wrote, then status and committed waves as they come.
+
+        A home gets nothing more once ``check`` raises: it is another driver's.
+        """
+        self._check = check
         if self._message is not None:
             self._thread.start()
 
@@ -70,6 +101,24 @@ class JobMirror:
         self._stopped.set()
         return self._in_time(lambda: self._copy_rest(drops_staging), timeout_seconds, is_canceled)
 
+    def keep_announcement(self) -> None:
+        """Have a home know what is about to be published; raises StorageError if it cannot.
+
+        A driver that dies after that is followed by one that knows the output as the job's own.
+        """
+        if not self._is_home:
+            return
+        try:
+            self._copy_all([self._folder.publish.name])
+        except SparkscoreError:
+            raise
+        except Exception as error:
+            raise StorageError(
+                f"the job's folder {self._message and self._message.uri} cannot be written "
+                f"({describe_error(error)}): nothing was published; run the job again",
+                condition="STAGING_NOT_WRITABLE",
+            ) from error
+
     def abandon(self) -> None:
         """Copy nothing more."""
         self._stopped.set()
@@ -81,7 +130,7 @@ class JobMirror:
         is_canceled: Callable[[], bool] = lambda: False,
     ) -> tuple[str, ...]:
         """Copy the summary and the last status; returns the warning if that failed."""
-        return self._in_time(lambda: self._copy_all(_AT_THE_END), timeout_seconds, is_canceled)
+        return self._in_time(self._copy_account, timeout_seconds, is_canceled)
 
     def _in_time(
         self,
@@ -103,12 +152,14 @@ class JobMirror:
 
         thread = threading.Thread(target=run, name="mirror end", daemon=True)
         thread.start()
-        deadline = time.monotonic() + timeout_seconds
+        least_seconds = HOME_SECONDS if self._is_home else 0.0
+        deadline = time.monotonic() + max(timeout_seconds, least_seconds)
         while thread.is_alive() and time.monotonic() < deadline:
             thread.join(_LOOK_SECONDS)
             if is_canceled():
-                deadline = min(deadline, time.monotonic() + CANCEL_SECONDS)
-                thread.join(CANCEL_SECONDS)
+                patience_seconds = max(CANCEL_SECONDS, least_seconds)
+                deadline = min(deadline, time.monotonic() + patience_seconds)
+                thread.join(patience_seconds)
         return tuple(self._render_warning(failure) for failure in list(failures))
 
     def _render_warning(self, failure: str) -> str:
@@ -135,19 +186,34 @@ class JobMirror:
 
     def _new_names(self) -> Iterator[str]:
         """What a running job's copy needs; a wave's commit mark comes after its files."""
-        yield from self._names_at_the_start()
-        for wave in sorted(self._folder.staging.glob(f"wave-*/{COMMIT_NAME}")):
-            yield from map(self._name, sorted(wave.parent.glob("part-*.parquet")))
-            yield self._name(wave)
+        committed = sorted(self._folder.staging.glob(f"wave-*/{COMMIT_NAME}"))
+        yield from self._names_of_home() if self._is_home else self._names_at_the_start()
+        for wave in committed:
+            if self._name(wave) not in self._copied:  # thousands of files, which do not change
+                yield from map(self._name, sorted(wave.parent.glob("part-*.parquet")))
+                yield self._name(wave)
         if self._is_status_due():
             yield "status.json"
 
     def _names_at_the_start(self) -> Iterator[str]:
         for file in sorted(self._folder.path.iterdir()):
             name = file.name
-            if file.is_file() and name not in _AT_THE_END and not name.startswith("."):
+            if file.is_file() and name not in _AT_THE_END and not name.startswith(_NOT_COPIED):
                 yield name
         yield from map(self._name, _iter_files(self._folder.path / "code"))
+
+    def _names_of_home(self) -> Iterator[str]:
+        """Plan and schema, which committed waves rest upon, and what grows, from time to time."""
+        if self._folder.has_plan():
+            plan = sorted(map(self._name, _iter_files(self._folder.plan)))
+            yield from sorted(plan, key=lambda name: name == HEADER_NAME)
+        yield from map(self._name, sorted(self._folder.staging.glob("inherited.*.json")))
+        if time.monotonic() - self._followed_at < FOLLOW_SECONDS:
+            return
+        self._followed_at = time.monotonic()
+        for file in (self._folder.events, *_iter_files(self._folder.logs)):
+            if file.is_file() and file.stat().st_size <= _MAX_FOLLOWED_BYTES:
+                yield self._name(file)
 
     def _is_status_due(self) -> bool:
         status = str(read_json(self._folder.status).get("status", ""))
@@ -163,10 +229,19 @@ class JobMirror:
         names = [
             name
             for name in map(self._name, _iter_files(self._folder.path))
-            if name.partition("/")[0] not in left_out and name not in (*_AT_THE_END, LIVE_LEDGER)
+            if name.partition("/")[0] not in left_out
+            and not name.startswith(ARCHIVE_PREFIX)
+            and name not in (*_AT_THE_END, *self._known, LIVE_LEDGER)
         ]
         self._copy_all(names)
-        if drops_staging:
+        self._drops_staging = drops_staging
+        if drops_staging and not self._is_home:
+            self._remove_staging()
+
+    def _copy_account(self) -> None:
+        """A home loses what is staged only once the summary says that nobody needs it."""
+        self._copy_all(_AT_THE_END)
+        if self._drops_staging and self._is_home:
             self._remove_staging()
 
     def _copy_all(self, names: Iterable[str]) -> None:
@@ -201,6 +276,8 @@ class JobMirror:
             return
         signature = (status.st_mtime_ns, status.st_size)
         if self._copied.get(name) != signature:
+            if self._is_home:
+                self._check()
             store, root = self._open()
             store.put_file(str(file), child_path(store, root, name))
             self._copied[name] = signature

@@ -11,6 +11,7 @@ import pyarrow as pa
 from pyspark.sql import SparkSession
 
 from sparkscore.driver.account import JobAccount
+from sparkscore.driver.publish.delta_folder import publish_delta_folder
 from sparkscore.driver.publish.delta_table import publish_delta
 from sparkscore.driver.publish.gate import PublishGate
 from sparkscore.driver.publish.in_store import publish_in_store
@@ -76,6 +77,16 @@ def _publish(
             "the successful mini-batches returned no rows and so no columns: nothing to publish",
             condition="NO_ROWS",
         )
+    if output.format == "delta" and launch.relay and output.table is None:
+        return publish_delta_folder(
+            staged_files=staged,
+            schema=schema,
+            output=_table_folder(output),
+            job_name=job_name,
+            user_metadata=_user_metadata(launch),
+            expected_rows=account.counts.rows,
+            gate=gate,
+        )
     if output.format == "delta":
         return publish_delta(
             spark,
@@ -86,6 +97,7 @@ def _publish(
             user_metadata=_user_metadata(launch),
             expected_rows=account.counts.rows,
             gate=gate,
+            is_relayed=launch.relay,
         )
     return publish_file(
         staged_files=staged,

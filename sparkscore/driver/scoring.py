@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,8 @@ _POLL_SECONDS = 0.05
 _CANCEL_SECONDS = 30.0
 _WAVES_IN_FLIGHT = 2
 _MOST_WAVES_LOST = 2
+_MOST_TOLD_BYTES = 128 * 1024 * 1024
+"""What the outcomes of a wave may be together, going by those before."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ class ScoringRun:
         self._in_flight: list[Wave] = []
         self._something_ended = threading.Event()
         self._waves = self._waves_lost = 0
+        self._told_count = self._told_bytes = 0
         self._weight_done = self._weight_of(done)
         self.schema = schema
 
@@ -111,7 +114,7 @@ class ScoringRun:
                 seconds_per_weight=self._seconds_per_weight(),
                 slots=self._slots,
                 wave_number=self._waves,
-                limits=self._limits,
+                limits=self._limits_now(),
             )
             self._pending = remove_tasks(self._pending, tasks)
             number, folder = self._staged.take_folder()
@@ -133,6 +136,14 @@ class ScoringRun:
             self._progress.event(
                 "wave_started", wave=wave.number, tasks=len(tasks), mini_batches=ranges
             )
+
+    def _limits_now(self) -> WaveLimits:
+        """Fewer mini-batches in a wave where each has much to tell: the driver holds it all."""
+        if not self._told_bytes:
+            return self._limits
+        most = _MOST_TOLD_BYTES * self._told_count // self._told_bytes
+        most = min(self._limits.max_wave_mini_batch_count, max(1, most))
+        return replace(self._limits, max_wave_mini_batch_count=most)
 
     def _wave_limits(self) -> dict[str, Any]:
         """What a wave's tasks may still fail, as known now, and the schema they must keep to."""
@@ -170,6 +181,8 @@ class ScoringRun:
             folders = self._folder.written_to()
             raise explain_failure(wave.error, doing=doing, folders=folders) from wave.error
         self._in_flight.remove(wave)
+        self._told_count += wave.finished_count
+        self._told_bytes += wave.finished_bytes
         self._check_arrived(wave)
         wave.release()
         outcomes = self._staged.commit(wave.folder, confirm=self._stop_signs.confirm)
@@ -195,13 +208,14 @@ class ScoringRun:
     def _check_arrived(self, wave: Wave) -> None:
         """Workers of another machine may stage into a folder of their own; of one wave alone the
         files may have been removed since, and are made anew."""
-        is_lost = bool(wave.finished) and not staging.wave_files(wave.folder)
+        is_lost = wave.finished_count > 0 and not staging.wave_files(wave.folder)
         self._waves_lost = self._waves_lost + 1 if is_lost else 0
         if self._waves_lost == _MOST_WAVES_LOST:
             raise StorageError(
                 f"the executors have scored wave {wave.number}, but nothing of it stands in "
                 f"{wave.folder}: the job folder must be a folder that driver and executors share, "
-                "at the same path",
+                "at the same path; where they share none, name the cluster in a compute with "
+                "shared_paths: false",
                 condition="JOB_FOLDER_NOT_SHARED",
                 path=str(wave.folder),
             )
@@ -250,8 +264,7 @@ class ScoringRun:
         deadline = time.monotonic() + _CANCEL_SECONDS
         for wave in self._in_flight:
             wave.join(max(0.0, deadline - time.monotonic()))
-            wave.poll()
-            self._account.add(wave.finished[key] for key in sorted(wave.finished))
+            self._account.add(wave.iter_finished())
             wave.release()
         self._in_flight.clear()
 

@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 
 import sparkscore
 from sparkscore.driver.children import end_python_workers
-from sparkscore.driver.delta_jars import delta_jars
+from sparkscore.driver.delta_jars import delta_jars, find_delta_package
 from sparkscore.driver.job_folder import JobFolder
 from sparkscore.errors import MissingDependencyError
 from sparkscore.messages.launch import LaunchMessage
@@ -26,12 +26,22 @@ _NO_SHARED_FILE = "-XX:+PerfDisableSharedMem"
 _LAUNCHER_OPTIONS = "SPARK_LAUNCHER_OPTS"
 _LOCAL_DIR, _LOCAL_DIRS = "spark.local.dir", "SPARK_LOCAL_DIRS"
 _SOCKETS = "spark.python.unix.domain.socket.dir"
-_DELTA_EXTENSION = "io.delta.sql.DeltaSparkSessionExtension"
+_DELTA_CLASS = "io.delta.tables.DeltaTable"
+
+
+def is_guest() -> bool:
+    """Whether a platform owns this process and its session: Databricks does."""
+    return "DATABRICKS_RUNTIME_VERSION" in os.environ
 
 
 def open_session(launch: LaunchMessage) -> SparkSession:
-    """A session as the launch message asks for; under spark-submit its settings count too."""
+    """A session as the launch message asks for; under spark-submit its settings count too.
+
+    A guest takes the session that is there.
+    """
     _let_workers_import_this()
+    if is_guest():
+        return SparkSession.builder.getOrCreate()
     submitted = _submitted_conf()
     application = _application(launch, submitted)
     builder = SparkSession.builder.master(application.master)
@@ -111,11 +121,11 @@ def _check_delta(spark: SparkSession) -> None:
     try:
         virtual_machine: Any = spark.sparkContext._jvm
         loader = virtual_machine.java.lang.Thread.currentThread().getContextClassLoader()
-        loader.loadClass(_DELTA_EXTENSION)
+        loader.loadClass(_DELTA_CLASS)
     except Exception as error:
         raise MissingDependencyError(
             "the output is a Delta table and Delta's jars are not on the class path: give "
-            "spark-submit --packages io.delta:delta-spark_4.2_2.13:4.4.0",
+            f"spark-submit --packages {find_delta_package() or 'the Delta Lake of this Spark'}",
             condition="DELTA_JARS_MISSING",
         ) from error
 

@@ -14,10 +14,10 @@ asked.
 
 from __future__ import annotations
 
-import itertools
 import re
 import zlib
-from collections.abc import Callable, Collection, Iterable
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -40,28 +40,31 @@ _MAX_UNREADABLE_COUNT = 10
 
 
 class StagedWaves:
-    """The committed waves below a staging folder, as the driver with ``token`` counts them."""
+    """The committed waves below a staging folder, as the driver with ``token`` counts them.
+
+    A job may stage a file for each of 200,000 tasks: of them a packed list is kept, wave by wave.
+    """
 
     def __init__(self, folder: Path, *, token: int) -> None:
         self._folder, self._token = folder, token
-        self._files: dict[Path, StagedFile] = {}
+        self._waves: dict[str, bytes] = {}
         self._next_number = 0
         self._unreadable_count = 0
 
     @property
     def files(self) -> list[Path]:
-        """The staged files that count."""
-        return list(self._files)
+        """The staged files that count, in the order of their mini-batches."""
+        return [file for _, file in sorted((staged.first, file) for file, staged in self._iter())]
 
-    @property
-    def waves(self) -> list[list[Path]]:
+    def iter_waves(self) -> Iterator[list[Path]]:
         """The same files, those of each wave together."""
-        return [list(files) for _, files in itertools.groupby(self._files, key=_folder_of)]
+        for name in list(self._waves):
+            yield [file for file, _ in self._iter_wave(name)]
 
     @property
     def mini_batch_ids(self) -> list[int]:
         """The mini-batches that these files hold, in order."""
-        held = sorted((file.first, file.stop) for file in self._files.values())
+        held = sorted((staged.first, staged.stop) for _, staged in self._iter())
         return [number for first, stop in held for number in range(first, stop)]
 
     def restore(self, *, check: Callable[[], None] = lambda: None) -> int:
@@ -79,8 +82,7 @@ class StagedWaves:
         inherited = InheritedWaves(self._token, tuple(sorted(commits)))
         self._folder.mkdir(parents=True, exist_ok=True)
         replace_text(self._folder / f"inherited.{self._token}.json", to_json(inherited))
-        for name, commit in sorted(commits.items()):
-            self._files.update({self._folder / name / file.name: file for file in commit.files})
+        self._waves = {name: _pack(commit) for name, commit in sorted(commits.items())}
         return self.drop_damaged(check=check)
 
     def take_folder(self) -> tuple[int, Path]:
@@ -99,17 +101,17 @@ class StagedWaves:
         raises.
         """
         outcomes: list[MiniBatchOutcome] = []
-        found: dict[Path, StagedFile] = {}
+        found: list[StagedFile] = []
         for file in wave_files(folder):
             held = self._read(file)
             if held:
                 outcomes.extend(held)
-                found[file] = _describe(file, held)
+                found.append(_describe(file, held))
         confirm()
         if not any(outcome.status == INIT_FAILED for outcome in outcomes):
-            commit = WaveCommit(self._token, tuple(found.values()))
+            commit = WaveCommit(self._token, tuple(found))
             replace_text(folder / COMMIT_NAME, to_json(commit))
-            self._files.update(found)
+            self._waves[folder.name] = _pack(commit)
         return sorted(outcomes, key=lambda outcome: outcome.mini_batch_id)
 
     def find_damaged(self, *, check: Callable[[], None] = lambda: None) -> list[Path]:
@@ -120,11 +122,12 @@ class StagedWaves:
         damaged = []
         pool = ThreadPoolExecutor(_READERS)
         try:
-            whole = pool.map(_is_whole, self._files.items())
-            for file, is_whole in zip(self._files, whole, strict=True):
-                check()
-                if not is_whole:
-                    damaged.append(file)
+            for name in list(self._waves):
+                items = list(self._iter_wave(name))
+                for (file, _), is_whole in zip(items, pool.map(_is_whole, items), strict=True):
+                    check()
+                    if not is_whole:
+                        damaged.append(file)
         finally:
             pool.shutdown(cancel_futures=True)
         return damaged
@@ -134,20 +137,57 @@ class StagedWaves:
     ) -> int:
         """Remove damaged files and those with mini-batches of ``lost``; returns how many
         mini-batches they held."""
-        bad = {*self.find_damaged(check=check), *self._find_holding(lost)}
+        bad = {
+            *self.find_damaged(check=check),
+            *self._find_holding(lost),
+            *self._find_repeated(),
+        }
         count = 0
-        for file in bad:
-            staged = self._files.pop(file)
-            count += staged.stop - staged.first
-            remove_tree(str(file))
+        for name in {file.parent.name for file in bad}:
+            kept = []
+            for file, staged in self._iter_wave(name):
+                if file in bad:
+                    count += staged.stop - staged.first
+                    remove_tree(str(file))
+                else:
+                    kept.append(staged)
+            self._waves[name] = _pack(WaveCommit(self._token, tuple(kept)))
         return count
 
+    def _find_repeated(self) -> list[Path]:
+        """Files with mini-batches that a later wave holds too.
+
+        A store may still have a staged file that was damaged here, and scored again since.
+        """
+        repeated: list[Path] = []
+        stop, number, last = 0, -1, None
+        items = (
+            (staged.first, _number_of(file.parent), staged, file) for file, staged in self._iter()
+        )
+        for first, wave, staged, file in sorted(items, key=lambda item: item[:2]):
+            if last is not None and first < stop and wave < number:
+                repeated.append(file)
+                continue
+            if last is not None and first < stop:
+                repeated.append(last)
+            stop, number, last = staged.stop, wave, file
+        return repeated
+
     def _find_holding(self, ids: Collection[int]) -> list[Path]:
+        wanted = sorted(ids)
         return [
             file
-            for file, staged in self._files.items()
-            if any(staged.first <= number < staged.stop for number in ids)
+            for file, staged in self._iter()
+            if bisect_left(wanted, staged.first) < bisect_left(wanted, staged.stop)
         ]
+
+    def _iter(self) -> Iterator[tuple[Path, StagedFile]]:
+        for name in self._waves:
+            yield from self._iter_wave(name)
+
+    def _iter_wave(self, name: str) -> Iterator[tuple[Path, StagedFile]]:
+        folder = self._folder / name
+        return ((folder / staged.name, staged) for staged in _unpack(self._waves[name]))
 
     def _read(self, file: Path) -> list[MiniBatchOutcome]:
         """The outcomes in a file just written; none if it was damaged meanwhile."""
@@ -199,8 +239,12 @@ def _entries(folder: Path) -> list[Path]:
     return sorted(folder.iterdir()) if folder.is_dir() else []
 
 
-def _folder_of(file: Path) -> Path:
-    return file.parent
+def _pack(commit: WaveCommit) -> bytes:
+    return zlib.compress(to_json(commit).encode(), level=1)
+
+
+def _unpack(packed: bytes) -> tuple[StagedFile, ...]:
+    return from_json(WaveCommit, zlib.decompress(packed), where="a packed commit").files
 
 
 def _number_of(folder: Path) -> int:

@@ -1,7 +1,8 @@
 """Staged rows: what waves leave in the job folder, read back. Spark driver, without Spark.
 
 A wave is a folder of Parquet files; see ``staged_waves`` for which waves count. A row is one part
-of a mini-batch: rows of one mini-batch are adjacent, parts ascend, the last has the outcome.
+of a mini-batch: rows of one mini-batch are adjacent, parts ascend, the last has the outcome. Files
+are given in the order of their mini-batches: a large job has too many to open them twice.
 """
 
 from __future__ import annotations
@@ -16,13 +17,11 @@ import pyarrow.parquet as pq
 from sparkscore.errors import PublishError
 from sparkscore.executor.result_schema import schema_to_bytes
 from sparkscore.executor.results import PART_BYTES, read_payload
-from sparkscore.executor.task import StagedRows
+from sparkscore.executor.staged_rows import StagedRows
 from sparkscore.messages.codec import from_json
 from sparkscore.messages.outcome import MiniBatchOutcome
 
 STAGED_DDL = "mini_batch_id long, part int, outcome string, payload binary"
-
-STAGED_SCHEMA = StagedRows.schema
 
 STAGED_WRITER_OPTIONS = {
     "compression": "none",
@@ -34,6 +33,8 @@ STAGED_WRITER_OPTIONS = {
     "parquet.block.size": "33554432",
 }
 """With Spark's defaults a few large payloads fill the JVM's heap: see docs on staged rows."""
+
+STAGED_SCHEMA = StagedRows.schema
 
 _READ_BYTES = 1024 * 1024
 
@@ -53,23 +54,13 @@ def read_outcomes(files: Iterable[Path]) -> list[MiniBatchOutcome]:
     return sorted(outcomes, key=lambda outcome: outcome.mini_batch_id)
 
 
-def ordered_files(files: Iterable[Path]) -> list[Path]:
-    """The files that hold rows, by their first mini-batch."""
-    first_ids: list[tuple[int, Path]] = []
-    for file in files:
-        first = next(_iter_rows(file, ["mini_batch_id"]), None)
-        if first is not None:
-            first_ids.append((first["mini_batch_id"], file))
-    return [file for _, file in sorted(first_ids)]
-
-
-def check_staging(files: Sequence[Path]) -> None:
+def check_staging(files: Iterable[Path]) -> None:
     """Checks, without reading payloads, that every mini-batch stands there once and whole.
 
     Raises PublishError (STAGING_DAMAGED), naming the file.
     """
     order = _RowOrder()
-    for file in ordered_files(files):
+    for file in files:
         for row in _iter_rows(file, ["mini_batch_id", "part", "outcome"]):
             order.check(row["mini_batch_id"], row["part"], file=file)
             order.is_open = row["outcome"] is None
@@ -85,12 +76,12 @@ def check_whole(damaged: Sequence[Path]) -> None:
 def payload_schemas(
     files: Iterable[Path], *, check: Callable[[], None] = lambda: None
 ) -> list[Any]:
-    """The distinct schemas of the results in these staged files, in mini-batch order.
+    """The distinct schemas of the results in these staged files, in their order.
 
     Raises what ``check`` raises, which is asked before each read of a few parts.
     """
     schemas: dict[bytes, Any] = {}
-    for file in ordered_files(files):
+    for file in files:
         for batch in _iter_batches(file, ["payload"]):
             check()
             for payload in batch.column(0).drop_null():
@@ -100,13 +91,13 @@ def payload_schemas(
 
 
 def iter_payload_tables(files: Iterable[Path]) -> Iterator[tuple[int, Any]]:
-    """The tables in these staged files with their mini-batch ids, in mini-batch order.
+    """The tables in these staged files with their mini-batch ids, in their order.
 
     A mini-batch with several parts comes as several tables. Memory stays at a few parts however
     large the files are. Raises PublishError (STAGING_DAMAGED) if an id or a part is out of order.
     """
     order = _RowOrder()
-    for file in ordered_files(files):
+    for file in files:
         for batch in _iter_batches(file, ["mini_batch_id", "part", "payload"]):
             ids, parts = batch.column(0).to_pylist(), batch.column(1).to_pylist()
             payloads = batch.column(2)

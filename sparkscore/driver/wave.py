@@ -6,16 +6,17 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pyspark import InheritableThread
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from sparkscore.driver.counts import Counts
+from sparkscore.driver.relay import RELAYED_DDL, collect_wave, open_relay_session
+from sparkscore.driver.spark_features import make_job_thread
 from sparkscore.driver.spark_jobs import wait_for_tasks
 from sparkscore.driver.staging import STAGED_DDL, STAGED_WRITER_OPTIONS
 from sparkscore.executor.task import FinishedParam, TaskContext, score_partition
@@ -23,6 +24,8 @@ from sparkscore.messages import codec
 from sparkscore.messages.outcome import MiniBatchOutcome
 from sparkscore.plan.scoring_plan import ScoringPlan
 from sparkscore.plan.waves import TaskRange
+
+_CANCEL_AGAIN_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Wave:
     ) -> None:
         self.number, self.tasks, self.folder = number, tuple(tasks), folder
         self.error: BaseException | None = None
-        self.finished: dict[int, MiniBatchOutcome] = {}
+        self.finished_count = self.finished_bytes = 0
         self.counts = Counts()
         self._spark = template.spark
         self._group = f"sparkscore {template.job_name} wave {number}"
@@ -60,7 +63,7 @@ class Wave:
         values = {**template.context.__dict__, **limits}
         values.update(wave=self._broadcast, finished=self._accumulator)
         self._context = TaskContext(**values)
-        self._thread = InheritableThread(target=self._run, session=self._spark)
+        self._thread = make_job_thread(self._run, self._spark)
         self._over, self._ended = threading.Event(), ended
 
     def start(self) -> None:
@@ -74,14 +77,20 @@ class Wave:
     def poll(self) -> list[MiniBatchOutcome]:
         """Outcomes that have arrived since the last poll; a live signal, not the record."""
         arrived = self._accumulator.value
-        if len(arrived) == len(self.finished):
+        if len(arrived) == self.finished_count:
             return []
-        texts = list(arrived.values())[len(self.finished) :]
-        fresh = [codec.from_json(MiniBatchOutcome, text, where="outcome") for text in texts]
+        texts = list(arrived.values())[self.finished_count :]
+        fresh = [_read_outcome(text) for text in texts]
         for outcome in fresh:
-            self.finished[outcome.mini_batch_id] = outcome
             self.counts.add(outcome)
+        self.finished_count += len(texts)
+        self.finished_bytes += sum(map(len, texts))
         return fresh
+
+    def iter_finished(self) -> Iterator[MiniBatchOutcome]:
+        """All outcomes that have arrived, by mini-batch; they are held as texts, being many."""
+        for _, text in sorted(self._accumulator.value.items()):
+            yield _read_outcome(text)
 
     def cancel(self) -> None:
         """Ask Spark to end the job; it is over within seconds, at once where Spark is gone."""
@@ -89,12 +98,18 @@ class Wave:
             self._spark.sparkContext.cancelJobGroup(self._group)
 
     def join(self, timeout_seconds: float) -> None:
-        """Wait for the end of a canceled wave and its tasks, which may still write files."""
+        """Wait for the end of a canceled wave and its tasks, which may still write files.
+
+        It is canceled again and again: Spark forgets that of a job that it did not have yet.
+        """
         deadline = time.monotonic() + timeout_seconds
-        if self._over.wait(timeout_seconds):
-            with contextlib.suppress(Exception):
-                left = max(0.0, deadline - time.monotonic())
-                wait_for_tasks(self._spark.sparkContext, self._group, left)
+        while not self._over.wait(_CANCEL_AGAIN_SECONDS):
+            if time.monotonic() > deadline:
+                return
+            self.cancel()
+        with contextlib.suppress(Exception):
+            left = max(0.0, deadline - time.monotonic())
+            wait_for_tasks(self._spark.sparkContext, self._group, left)
 
     def release(self) -> None:
         """Free what Spark keeps for the wave; PySpark never forgets an accumulator."""
@@ -107,19 +122,41 @@ class Wave:
             context = self._spark.sparkContext
             description = f"{len(self.tasks)} tasks of job {self._context.scoring.job_name}"
             context.setJobGroup(self._group, description, interruptOnCancel=False)
-            count = len(self.tasks)
-            (
-                self._spark.range(0, count, 1, count)
-                .mapInArrow(partial(score_partition, context=self._context), STAGED_DDL)
-                .write.options(**STAGED_WRITER_OPTIONS)
-                .mode("overwrite")
-                .parquet(self.folder.as_uri())
-            )
+            if self._context.shipped is None:
+                self._score()
+            else:
+                self._score_relayed()
         except BaseException as error:
             self.error = error
         finally:
             self._over.set()
             self._ended.set()
+
+    def _score(self) -> None:
+        """Tasks write what they score to the wave's folder, which they share with the driver."""
+        (
+            self._apply(self._spark, STAGED_DDL)
+            .write.options(**STAGED_WRITER_OPTIONS)
+            .mode("overwrite")
+            .parquet(self.folder.as_uri())
+        )
+
+    def _score_relayed(self) -> None:
+        collect_wave(
+            self._apply(open_relay_session(self._spark), RELAYED_DDL),
+            tasks=self.tasks,
+            wave_folder=self.folder,
+            job_folder=Path(self._context.job_folder),
+        )
+
+    def _apply(self, spark: SparkSession, schema: str) -> DataFrame:
+        count = len(self.tasks)
+        score = partial(score_partition, context=self._context)
+        return spark.range(0, count, 1, count).mapInArrow(score, schema)
+
+
+def _read_outcome(text: str) -> MiniBatchOutcome:
+    return codec.from_json(MiniBatchOutcome, text, where="outcome")
 
 
 def task_text(plan: ScoringPlan, task: TaskRange) -> str:

@@ -14,32 +14,56 @@ import uuid
 
 
 class AttemptFolders:
-    """The output folder of one worker's script host, below ``root`` (a local path)."""
+    """The output folder of one worker's script host, below ``root`` (a local path).
 
-    def __init__(self, root: str) -> None:
-        self._root = os.path.join(root, uuid.uuid4().hex)
+    ``told_root`` is the same root as outcomes name it, where the driver keeps another copy.
+    """
+
+    def __init__(self, root: str, *, told_root: str | None = None) -> None:
+        worker = uuid.uuid4().hex
+        self._parent = root
+        self._root = os.path.join(root, worker)
+        self._told_root = os.path.join(told_root or root, worker)
         self.current = os.path.join(self._root, "current")
-        os.makedirs(self.current)
+        self._make_current()
 
     def begin(self) -> tuple[str, ...]:
         """Start an attempt; returns the folders that the script has made in advance."""
-        os.makedirs(self.current, exist_ok=True)
+        self._make_current()
         made: list[str] = []
         for folder, names, _ in os.walk(self.current):
             made.extend(os.path.relpath(os.path.join(folder, name), self.current) for name in names)
         return tuple(made)
 
     def keep(self, made: tuple[str, ...], mini_batch_id: int) -> str | None:
-        """Move the files of a successful attempt away; their new folder, None if there are none."""
+        """Move the files of a successful attempt away; their new folder as outcomes name it, None
+        if there are none."""
         if os.path.islink(self.current) or not os.path.isdir(self.current):
             self.discard(made)
             return None
         if not any(names for _, _, names in os.walk(self.current)):
             return None
-        kept = os.path.join(self._root, f"{mini_batch_id}-{uuid.uuid4().hex}")
-        os.rename(self.current, kept)
+        name = f"{mini_batch_id}-{uuid.uuid4().hex}"
+        os.rename(self.current, os.path.join(self._root, name))
         self._renew(made)
-        return kept
+        return os.path.join(self._told_root, name)
+
+    def get_local(self, kept: str) -> str:
+        """Where the folder that ``keep`` has named stands here."""
+        return os.path.join(self._root, os.path.basename(kept))
+
+    def get_name(self, kept: str) -> str:
+        """The folder that ``keep`` has named, relative to the root."""
+        return os.path.relpath(kept, os.path.dirname(self._told_root))
+
+    def measure(self) -> int:
+        """Bytes of the files that the script has written in the present attempt."""
+        size_bytes = 0
+        for parent, _, names in os.walk(self.current):
+            for name in names:
+                with contextlib.suppress(OSError):
+                    size_bytes += os.path.getsize(os.path.join(parent, name))
+        return size_bytes
 
     def discard(self, made: tuple[str, ...]) -> None:
         """Throw away what a failed attempt wrote."""
@@ -50,9 +74,16 @@ class AttemptFolders:
         self._renew(made)
 
     def _renew(self, made: tuple[str, ...]) -> None:
-        os.makedirs(self.current, exist_ok=True)
+        self._make_current()
         for folder in made:
             os.makedirs(os.path.join(self.current, folder), exist_ok=True)
+
+    def _make_current(self) -> None:
+        """Raises FileNotFoundError where what holds the root is gone, as it is once a job has
+        ended: an attempt that Spark has given up shall not bring it back."""
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(self._parent)
+        os.makedirs(self.current, exist_ok=True)
 
 
 def remove_tree(path: str) -> None:

@@ -10,6 +10,7 @@ import pyarrow as pa
 from sparkscore.executor.result_schema import cast_table, schema_from_bytes
 from sparkscore.executor.results import read_payload
 
+_STAGED_ROWS = 64
 _BATCH_ROWS, _BATCH_BYTES = 100_000, 16 * 1024 * 1024
 
 
@@ -27,6 +28,25 @@ def decode_payloads(batches: Iterable[Any], *, schema: bytes) -> Iterator[Any]:
     )
     for table in gathered(tables, max_rows=_BATCH_ROWS, max_bytes=_BATCH_BYTES):
         yield from table.combine_chunks().to_batches(max_chunksize=_BATCH_ROWS)
+
+
+def decode_broadcasts(
+    batches: Iterable[Any], *, groups: list[list[Any]], schema: bytes
+) -> Iterator[Any]:
+    """What ``decode_payloads`` gives of staged files that were broadcast.
+
+    A row of ``batches`` is the index of a group. A file is forgotten once it was read: workers
+    live longer than tasks.
+    """
+    import pyarrow.parquet as pq
+
+    for batch in batches:
+        for index in batch.column(0).to_pylist():
+            for content in groups[index]:
+                with pq.ParquetFile(pa.BufferReader(content.value)) as staged:
+                    rows = staged.iter_batches(batch_size=_STAGED_ROWS, columns=["payload"])
+                    yield from decode_payloads(rows, schema=schema)
+                content.__dict__.pop("_value", None)
 
 
 def gathered(tables: Iterable[Any], *, max_rows: int, max_bytes: int) -> Iterator[Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+from sparkscore.executor.devices import get_device_variables
 from sparkscore.messages.launch import ScoringMessage
 
 _INHERITED = {
@@ -28,11 +29,13 @@ def host_environment(
     input_root: str,
     output_folder: str,
     cpus: int,
+    devices: tuple[str, ...] = (),
 ) -> dict[str, str]:
     """The environment of a script host.
 
     The deployment's own variables come over the inherited ones, what the engine sets over both.
     ``cpus`` is the number of CPUs of a slot: numerical libraries start that many threads.
+    ``devices`` are the GPUs of the task; without any, the script sees those that the worker does.
     """
     inherited = {
         name: value
@@ -50,6 +53,7 @@ def host_environment(
         "SPARKSCORE_INPUT_ROOT": input_root,
         "SPARKSCORE_ON_BAD_ROW": scoring.on_bad_row,
         "SPARKSCORE_PASSTHROUGH_COLUMNS": _passthrough(scoring.passthrough_columns),
+        **get_device_variables(devices),
     }
 
 

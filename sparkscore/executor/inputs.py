@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+from sparkscore.executor.arrow_store import ArrowStore, open_input_store
 from sparkscore.executor.attempt_folders import remove_tree
 from sparkscore.messages.mini_batch import FETCH
 from sparkscore.storage import (
@@ -25,7 +26,6 @@ from sparkscore.storage import (
     describe_error,
     fetch_file,
     is_same_file,
-    open_store,
 )
 
 FETCH_TIMEOUT_SECONDS = 1800.0
@@ -158,12 +158,15 @@ class InputStage:
         etag = self._etags.get(path)
         if etag and not is_same_file(filesystem.info(source), etag):
             raise _changed(path)
-        fetch_file(filesystem, source, target, timeout_seconds=self._timeout_seconds)
+        if isinstance(filesystem, ArrowStore):
+            filesystem.fetch(source, target, timeout_seconds=self._timeout_seconds)
+        else:
+            fetch_file(filesystem, source, target, timeout_seconds=self._timeout_seconds)
 
     def _open(self) -> tuple[Any, str]:
         with self._lock:
             if self._store is None:
-                self._store = open_store(self._source, self._options)
+                self._store = open_input_store(self._source, self._options)
             return self._store
 
 

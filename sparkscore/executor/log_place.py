@@ -33,6 +33,12 @@ def open_worker_log(job_folder: str, *, marker: str, scratch: str) -> ScriptLog:
     return open_script_log(os.path.join(scratch, "logs"), raw=raw, process=process)
 
 
+def open_private_log(folder: str, *, raw: str) -> ScriptLog:
+    """A log below ``folder`` with names that no other worker of the job has."""
+    process = f"process-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    return open_script_log(folder, raw=raw, process=process)
+
+
 def is_place(folder: str, marker: str) -> bool:
     """Whether ``folder`` is there and the driver's."""
     return os.path.isdir(os.path.join(folder, marker))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Callable, NamedTuple
 
@@ -18,6 +19,8 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.json as pa_json
 import pyarrow.parquet as pq
+
+from sparkscore.executor.times import WRAPS_TIMES, parse_times
 
 BLOCK_BYTES = 16 * 1024 * 1024
 MISSING_TEXTS = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"]
@@ -80,27 +83,45 @@ def read_csv(path: str, columns: list[Column] | None, needed: set[str] | None) -
         ragged.append(row)
         return "skip"
 
-    table = pa_csv.read_csv(
-        path,
-        # The numbers of ragged rows are known to a single thread only.
-        read_options=pa_csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES),
-        parse_options=pa_csv.ParseOptions(
-            newlines_in_values=True,
-            invalid_row_handler=skip_ragged,
-        ),
-        convert_options=pa_csv.ConvertOptions(
-            column_types=None if columns is None else types,
-            include_columns=[name for name in names if needed is None or name in needed],
-            null_values=None if columns is None else [""],
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=columns is None,
-        ),
-    )
+    def read(types: dict[str, Any] | None) -> Any:
+        ragged.clear()
+        return pa_csv.read_csv(
+            path,
+            # The numbers of ragged rows are known to a single thread only.
+            read_options=pa_csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES),
+            parse_options=pa_csv.ParseOptions(
+                newlines_in_values=True,
+                invalid_row_handler=skip_ragged,
+            ),
+            convert_options=pa_csv.ConvertOptions(
+                column_types=types,
+                include_columns=[name for name in names if needed is None or name in needed],
+                null_values=None if columns is None else [""],
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=columns is None,
+            ),
+        )
+
+    table = read(types) if columns is not None else _read_inferred(read)
     bad = {
         row.number - 2: f"{row.actual_columns} cells, but the header has {row.expected_columns}"
         for row in ragged
     }
     return Rows(names, table, np.delete(np.arange(len(table) + len(bad)), list(bad)), bad)
+
+
+def _read_inferred(read: Callable[[dict[str, Any] | None], Any]) -> Any:
+    """A CSV file with the types that Arrow finds; where it would find wrong times, with ours."""
+    table = read(None)
+    times = [field.name for field in table.schema if field.type == pa.timestamp("ns")]
+    if not times or not WRAPS_TIMES:
+        return table
+    table = read(dict.fromkeys(times, pa.string()))
+    for name in times:
+        with suppress(pa.ArrowInvalid):
+            parsed = parse_times(table[name], pa.timestamp("ns"))
+            table = table.set_column(table.schema.get_field_index(name), name, parsed)
+    return table
 
 
 def read_parquet(path: str, _columns: list[Column] | None, needed: set[str] | None) -> Rows:
@@ -304,13 +325,9 @@ def _parse(text: Any, kind: Any) -> Any:
     """Text as another type; raises ArrowInvalid if a cell is no such value."""
     if pa.types.is_integer(kind) and pc.any(pc.match_substring_regex(text, "[xX]")).as_py():
         raise pa.ArrowInvalid("Arrow would read hexadecimal digits")
-    try:
-        parsed = text.cast(kind)
-    except pa.ArrowInvalid:
-        if not pa.types.is_timestamp(kind):
-            raise
-        parsed = text.cast(pa.timestamp("ns", "UTC")).cast(kind)
-    return _without_nan(parsed, None)
+    if pa.types.is_timestamp(kind):
+        return parse_times(text, kind)
+    return _without_nan(text.cast(kind), None)
 
 
 def _convert(values: Any, kind: Any) -> Any:

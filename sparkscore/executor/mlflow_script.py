@@ -183,7 +183,10 @@ class Scorer:
     def _model_input(self, table: Any, *, file: str) -> Any:
         if not self.tensors:
             is_typed = self.columns is not None
-            return to_frame(table, is_typed=is_typed, may_share=self.is_enforced_by_mlflow)
+            try:
+                return to_frame(table, is_typed=is_typed, may_share=self.is_enforced_by_mlflow)
+            except pa.ArrowInvalid as error:  # pandas 1 has no times before 1677 or after 2262
+                raise UnusableInputError(f"{file}: {error} (pandas {pd.__version__})") from error
         if not self.tensors[0].name:
             return to_tensor(table, self.tensors[0], file=file)
         return {t.name: to_tensor(table.select([t.name]), t, file=file) for t in self.tensors}
@@ -329,13 +332,15 @@ def shape_image(image: Any, tensor: Tensor | None, *, file: str) -> Any:
 def to_tensor(table: Any, tensor: Tensor, *, file: str) -> Any:
     """The columns side by side, in the tensor's shape and type."""
     try:
-        arrays = [
-            np.array(c.to_pylist() if pa.types.is_nested(c.type) else c.to_numpy())
-            for c in table.columns
-        ]
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # NumPy 1.23 only warns of lists that differ in length
+            arrays = [
+                np.array(c.to_pylist() if pa.types.is_nested(c.type) else c.to_numpy())
+                for c in table.columns
+            ]
         flat = np.concatenate([array.reshape(len(table), -1) for array in arrays], axis=1)
         return cast_array(flat.reshape(len(table), *tensor.shape[1:]), tensor.dtype)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, Warning) as error:
         text = f"{file}: {error} (the model takes {tensor.dtype} of shape {tensor.shape})"
         raise UnusableInputError(text) from error
 

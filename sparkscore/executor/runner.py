@@ -15,6 +15,7 @@ from sparkscore.executor.attempt_failures import (
     init_failure,
     run_failure,
     short_result,
+    too_much,
 )
 from sparkscore.executor.attempt_folders import AttemptFolders
 from sparkscore.executor.failure_text import make_failure
@@ -95,6 +96,7 @@ class _Account:
     error: ScoringFailure | None = None
     peak_memory_bytes: int = 0
     cpu_seconds: float = 0.0
+    size_bytes: int = 0
 
     def add_usage(self, usage: Usage) -> None:
         """Count what one attempt used."""
@@ -112,8 +114,10 @@ class MiniBatchRunner:
         *,
         folders: AttemptFolders,
         log: ScriptLog,
+        max_bytes: int = 0,
     ) -> None:
-        self._host = host
+        """``max_bytes`` bounds results and files of one mini-batch, 0 is no limit."""
+        self._host, self._max_bytes = host, max_bytes
         self._scoring = scoring
         self._merges = scoring.output_action == "append_row"
         self._folders = folders
@@ -223,6 +227,7 @@ class MiniBatchRunner:
         self._log.begin(mark)
         try:
             reply = self._run(mini_batch_id, local_paths, number, mark)
+            self._check_size(reply, account)
             self._take(reply, paths, account, number)
         except AttemptFailedError as error:
             self._folders.discard(folder)
@@ -251,6 +256,14 @@ class MiniBatchRunner:
         if not reply.header.get("ok"):
             raise AttemptFailedError(self._told_failure(reply))
         return reply
+
+    def _check_size(self, reply: Reply, account: _Account) -> None:
+        """What a mini-batch gives is bounded where it travels as a whole."""
+        if self._max_bytes:
+            here = sum(map(len, reply.parts)) + self._folders.measure()
+            if account.size_bytes + here > self._max_bytes:
+                raise AttemptFailedError(too_much(account.size_bytes + here, self._max_bytes))
+            account.size_bytes += here
 
     def _take(self, reply: Reply, paths: Sequence[str], account: _Account, number: int) -> None:
         try:

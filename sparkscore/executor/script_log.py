@@ -117,6 +117,11 @@ class ScriptLog:
             self._place = None
 
     @property
+    def files(self) -> tuple[str, ...]:
+        """The job's files of this log."""
+        return tuple(self._files.values())
+
+    @property
     def order(self) -> dict[str, Any]:
         """What another process needs to go on copying, see ``resume_script_log``."""
         return {"files": self._files, "raw": self._raw}

@@ -14,30 +14,37 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Any, Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pyarrow as pa
 
 from sparkscore.executor.attempt_folders import AttemptFolders
+from sparkscore.executor.devices import find_devices
+from sparkscore.executor.environment import open_environment
 from sparkscore.executor.host_environment import host_environment, slot_cpus
 from sparkscore.executor.host_launch import HostLaunch
 from sparkscore.executor.inline_host import InlineHost
 from sparkscore.executor.inputs import InputStage
-from sparkscore.executor.log_place import SPOOL, is_place, open_worker_log
+from sparkscore.executor.log_place import SPOOL, is_place, open_private_log, open_worker_log
 from sparkscore.executor.processes import become_subreaper
+from sparkscore.executor.relay import (
+    MAX_MINI_BATCH_BYTES,
+    SCRIPT_FILES,
+    RelayedLogs,
+    RelayedRows,
+)
 from sparkscore.executor.runner import HostLike, MiniBatchRunner, ScoredMiniBatch
 from sparkscore.executor.script_host import ScriptHost
 from sparkscore.executor.script_log import ScriptLog
+from sparkscore.executor.shipped import Shipped, place_shipped
+from sparkscore.executor.staged_rows import StagedRows
 from sparkscore.messages import codec
 from sparkscore.messages.launch import ScoringMessage
 from sparkscore.messages.mini_batch import MiniBatch
 from sparkscore.messages.outcome import FAILED, INIT_FAILED, MiniBatchOutcome
 
 _MLFLOW = "sparkscore.executor.mlflow_warm_up:warm_up"
-_BATCH_ROWS = 512
-_BATCH_BYTES = 4 * 1024 * 1024
-_BATCH_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,8 @@ class TaskContext:
     ``failed_inputs_left`` and ``failed_mini_batches_left`` end the task once passed, None for
     never; ``seconds_left`` ends it with the first mini-batch that ends after that time.
     ``finished`` is an accumulator of outcomes by mini-batch. ``input_options`` say how to reach
-    the inputs' store.
+    the inputs' store. With ``shipped`` the worker sees no folder of the driver's: model and code
+    come from there, and all that it makes goes to the driver as rows.
     """
 
     scoring: ScoringMessage
@@ -64,6 +72,7 @@ class TaskContext:
     finished: Any
     input_options: dict[str, str] = field(default_factory=dict)
     logs_marker: str = ""
+    shipped: Shipped | None = None
 
 
 @dataclass(frozen=True)
@@ -83,46 +92,81 @@ class FinishedParam:
 
 
 class WorkerSession:
-    """A worker's script host, input stage and logs for one deployment of one job."""
+    """A worker's script host, input stage and logs for one deployment of one job.
 
-    def __init__(self, context: TaskContext) -> None:
+    ``devices`` are the GPUs that its scripts see: a host cannot change them while it runs.
+    """
+
+    def __init__(self, context: TaskContext, *, devices: tuple[str, ...] = ()) -> None:
+        self._sent: RelayedLogs | None = None
+        if context.shipped is not None:
+            placed = place_shipped(context.scoring, context.shipped, root=_scratch_root())
+            context = replace(context, scoring=placed)
         self._scratch = tempfile.mkdtemp(prefix="sparkscore-", dir=_scratch_root())
-        spool = os.path.join(context.job_folder, SPOOL)
-        base = context.job_folder if is_place(spool, context.logs_marker) else self._scratch
         self.inputs = InputStage(
             context.input_root,
             context.transport,
             scratch=self._scratch,
             options=context.input_options,
         )
-        folders = AttemptFolders(os.path.join(base, "staging", "files"))
-        self._log = open_worker_log(
-            context.job_folder, marker=context.logs_marker, scratch=self._scratch
-        )
+        self._folders = folders = self._make_folders(context)
+        self._log = self._open_log(context)
         environment = host_environment(
             context.scoring,
             worker=os.environ,
             input_root=self.inputs.root,
             output_folder=folders.current,
             cpus=slot_cpus(),
+            devices=devices,
         )
         self.runner = MiniBatchRunner(
-            self._make_host(context.scoring, environment, self._log),
+            self._make_host(context.scoring, environment, self._log, job_folder=context.job_folder),
             context.scoring,
             folders=folders,
             log=self._log,
+            max_bytes=0 if context.shipped is None else MAX_MINI_BATCH_BYTES,
         )
 
+    def make_rows(self) -> StagedRows | RelayedRows:
+        """What gathers the rows of a task."""
+        return StagedRows() if self._sent is None else RelayedRows(self._folders, self._sent)
+
+    def _make_folders(self, context: TaskContext) -> AttemptFolders:
+        here = os.path.join(self._scratch, SCRIPT_FILES)
+        os.makedirs(os.path.dirname(here), exist_ok=True)
+        shared = os.path.join(context.job_folder, SCRIPT_FILES)
+        if context.shipped is not None:
+            return AttemptFolders(here, told_root=shared)
+        spool = os.path.join(context.job_folder, SPOOL)
+        return AttemptFolders(shared if is_place(spool, context.logs_marker) else here)
+
+    def _open_log(self, context: TaskContext) -> ScriptLog:
+        if context.shipped is None:
+            return open_worker_log(
+                context.job_folder, marker=context.logs_marker, scratch=self._scratch
+            )
+        folder = os.path.join(self._scratch, "logs")
+        log = open_private_log(folder, raw=os.path.join(self._scratch, ".log"))
+        self._sent = RelayedLogs(log.files, folder)
+        return log
+
     def _make_host(
-        self, scoring: ScoringMessage, environment: dict[str, str], log: ScriptLog
+        self,
+        scoring: ScoringMessage,
+        environment: dict[str, str],
+        log: ScriptLog,
+        *,
+        job_folder: str,
     ) -> HostLike:
         if scoring.isolation == "inline":
             return InlineHost(environment, stdout=log.stdout, stderr=log.stderr)
+        python = open_environment(scoring.environment, job_folder=job_folder)
         launch = HostLaunch(
-            environment,
+            python.adapt(environment),
             self._scratch,
             log.stdout,
             log.stderr,
+            python=python.path,
             preload=() if scoring.code_folder else (_MLFLOW,),
             memory_limit_bytes=scoring.memory_limit_bytes,
             stack=log.stack,
@@ -142,19 +186,20 @@ class WorkerSession:
 _SCRIPT_HOST = ScriptHost()
 """The worker's one script host: its guard, with what it has imported, serves job after job."""
 
-_SESSIONS: dict[tuple[str, str, str], WorkerSession] = {}
+_SESSIONS: dict[tuple[str, ...], WorkerSession] = {}
 
 
 def worker_session(context: TaskContext) -> WorkerSession:
-    """The session of this worker for the context's job; another job's session is ended."""
-    key = (context.job_folder, context.scoring.job_name, context.scoring.digest)
+    """The session of this worker for the context's job and the task's GPUs; any other is ended."""
+    devices = find_devices()
+    key = (context.job_folder, context.scoring.job_name, context.scoring.digest, *devices)
     if key not in _SESSIONS:
         if not _SESSIONS:
             gc.collect()
             gc.freeze()
         for other in list(_SESSIONS):
             _SESSIONS.pop(other).close()
-        _SESSIONS[key] = WorkerSession(context)
+        _SESSIONS[key] = WorkerSession(context, devices=devices)
     return _SESSIONS[key]
 
 
@@ -182,13 +227,13 @@ def score_task(context: TaskContext, task: str) -> Iterator[pa.RecordBatch]:
     finished: dict[int, str] = {}
     limit = FailureLimit(context)
     stop_at = time.monotonic() + context.seconds_left
-    writer = StagedRows()
+    writer = session.make_rows()
     for position, mini_batch in enumerate(mini_batches):
         scored = _score(session, mini_batch, mini_batches[position + 1 : position + 2], context)
         text = codec.to_json(scored.outcome)
         finished[mini_batch.mini_batch_id] = text
         yield from writer.add(scored, text)
-        if limit.passed_by(scored.outcome) or time.monotonic() > stop_at:
+        if limit.passed_by(scored.outcome) or writer.is_full or time.monotonic() > stop_at:
             break
     session.runner.rest()
     yield from writer.flush()
@@ -229,65 +274,6 @@ class FailureLimit:
                 self._mini_batches_left is not None and self._mini_batches > self._mini_batches_left
             )
         )
-
-
-class StagedRows:
-    """Gathers staged rows into record batches of a few megabytes.
-
-    One batch a mini-batch would cost more than a quick ``run``; one row may be as large as a part.
-    """
-
-    schema = pa.schema(
-        [
-            ("mini_batch_id", pa.int64()),
-            ("part", pa.int32()),
-            ("outcome", pa.string()),
-            ("payload", pa.binary()),
-        ]
-    )
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._rows: list[tuple[int, int, str | None, Any]] = []
-        self._bytes = 0
-        self._since = clock()
-
-    def add(self, scored: ScoredMiniBatch, outcome: str) -> Iterator[pa.RecordBatch]:
-        """Take the rows of one mini-batch; yields batches that are due."""
-        payloads = scored.payloads or (None,)
-        last = len(payloads) - 1
-        for part, payload in enumerate(payloads):
-            size = (0 if payload is None else len(payload)) + (len(outcome) if part == last else 0)
-            if self._rows and self._bytes + size > _BATCH_BYTES:
-                yield from self.flush()
-            row = (scored.outcome.mini_batch_id, part, outcome if part == last else None, payload)
-            self._rows.append(row)
-            self._bytes += size
-        if len(self._rows) >= _BATCH_ROWS or self._clock() - self._since > _BATCH_SECONDS:
-            yield from self.flush()
-
-    def flush(self) -> Iterator[pa.RecordBatch]:
-        """Yield the rows that are left."""
-        if self._rows:
-            ids, parts, outcomes, payloads = zip(*self._rows)
-            self._rows, self._bytes = [], 0
-            columns = [
-                pa.array(ids, pa.int64()),
-                pa.array(parts, pa.int32()),
-                pa.array(outcomes, pa.string()),
-                _binary_array(payloads),
-            ]
-            yield pa.RecordBatch.from_arrays(columns, schema=self.schema)
-        self._since = self._clock()
-
-
-def _binary_array(payloads: tuple[Any, ...]) -> pa.Array:
-    """A single large payload goes through without a copy."""
-    if len(payloads) == 1 and payloads[0] is not None:
-        buffer = pa.py_buffer(payloads[0])
-        offsets = pa.array([0, buffer.size], pa.int32()).buffers()[1]
-        return pa.Array.from_buffers(pa.binary(), 1, [None, offsets, buffer])
-    return pa.array([None if item is None else bytes(item) for item in payloads], pa.binary())
 
 
 def _scratch_root() -> str | None:

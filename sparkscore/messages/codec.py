@@ -10,7 +10,8 @@ import dataclasses
 import json
 import math
 import re
-from typing import Any, Callable, NoReturn, TypeVar
+from functools import cache
+from typing import Any, Callable, NamedTuple, NoReturn, TypeVar
 
 from sparkscore.errors import MessageError
 
@@ -136,15 +137,15 @@ def from_dict(kind: type[Message], content: Any, *, where: str) -> Message:
     """The message of class ``kind`` with these fields; see ``from_json``."""
     if not isinstance(content, dict):
         raise MessageError(f"{where}: {kind.__name__} must be an object", where=where)
-    fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    unknown = sorted(set(content) - set(fields))
-    if unknown:
+    fields = _get_fields(kind)  # type: ignore[arg-type]
+    if not content.keys() <= fields.keys():
+        unknown = sorted(set(content) - set(fields))
         raise MessageError(f"{where}: {kind.__name__} has no field {unknown[0]!r}", where=where)
     values: dict[str, Any] = {}
     for name, field in fields.items():
         if name in content:
             values[name] = _field_value(kind, field, content[name], where=where)
-        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+        elif field.is_required:
             raise MessageError(f"{where}: {kind.__name__} lacks field {name!r}", where=where)
     message = kind(**values)
     find_problem: Callable[[], str | None] | None = getattr(message, "find_problem", None)
@@ -154,25 +155,59 @@ def from_dict(kind: type[Message], content: Any, *, where: str) -> Message:
     return message
 
 
-def _field_value(kind: type, field: dataclasses.Field[Any], value: Any, *, where: str) -> Any:
+class _Field(NamedTuple):
+    """What a value of a field must be, looked up once for each class: jobs have a million of some.
+
+    ``nested`` and ``items`` are classes of messages, then there is no ``check``.
+    """
+
+    name: str
+    declared: str
+    check: Any
+    nested: Any
+    items: Any
+    is_required: bool
+    is_optional: bool
+    is_tuple: bool
+
+
+@cache
+def _get_fields(kind: type) -> dict[str, _Field]:
+    return {field.name: _describe(field) for field in dataclasses.fields(kind)}
+
+
+def _describe(field: dataclasses.Field[Any]) -> _Field:
     declared = str(field.type)
     annotation = declared.replace(" | None", "")
-    if value is None and annotation != declared:
+    nested, items = field.metadata.get("message"), field.metadata.get("items")
+    missing = dataclasses.MISSING
+    return _Field(
+        field.name,
+        declared,
+        check=_CHECKS[annotation] if nested is None and items is None else None,
+        nested=nested,
+        items=items,
+        is_required=field.default is missing and field.default_factory is missing,
+        is_optional=annotation != declared,
+        is_tuple=annotation.startswith("tuple"),
+    )
+
+
+def _field_value(kind: type, field: _Field, value: Any, *, where: str) -> Any:
+    if value is None and field.is_optional:
         return None
-    nested = field.metadata.get("message")
-    if nested is not None:
-        return from_dict(nested, value, where=f"{where}, {field.name}")
-    items = field.metadata.get("items")
-    if items is not None:
-        return _messages(items, value, where=f"{where}, {field.name}")
-    if not _CHECKS[annotation](value):
+    if field.nested is not None:
+        return from_dict(field.nested, value, where=f"{where}, {field.name}")
+    if field.items is not None:
+        return _messages(field.items, value, where=f"{where}, {field.name}")
+    if not field.check(value):
         raise MessageError(
-            f"{where}: field {field.name!r} of {kind.__name__} must be {declared}, "
+            f"{where}: field {field.name!r} of {kind.__name__} must be {field.declared}, "
             f"not {type(value).__name__}",
             where=where,
             field=field.name,
         )
-    return tuple(value) if annotation.startswith("tuple") else value
+    return tuple(value) if field.is_tuple else value
 
 
 def _messages(kind: type[Message], values: Any, *, where: str) -> tuple[Message, ...]:

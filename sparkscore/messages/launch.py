@@ -1,7 +1,8 @@
 """The launch message: everything a Spark driver needs to run one scoring job. Any process.
 
 Written once by the control plane as ``launch.json``, read by ``sparkscore.driver.main``. All paths
-are absolute; a path is a local path or an fsspec URI.
+are absolute but those of code and model in a compiled folder, which are relative to that folder; a
+path is a local path or an fsspec URI.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ from sparkscore.messages.codec import nested
 
 LAUNCH_FILE = "launch.json"
 """Name of the launch message in its folder."""
+
+ARCHIVE_PREFIX = "environment-"
+"""What the name of an environment's archive begins with, in a job folder."""
 
 STOP_WITH_PARENT = "SPARKSCORE_STOP_WITH_PARENT"
 """Variable that is 1 for a driver that has to end when the process that started it has ended."""
@@ -79,6 +83,27 @@ class MirrorMessage:
 
 
 @dataclass(frozen=True)
+class EnvironmentMessage:
+    """The Python that script hosts run in, if it is not the workers' own.
+
+    Without ``archive`` ``python`` is an absolute path on each worker. ``archive`` is a path, or the
+    name of a file beside a staged message, and ``python`` a path in it. ``digest`` identifies the
+    environment.
+    """
+
+    digest: str
+    python: str
+    archive: str | None = None
+
+    def find_problem(self) -> str | None:
+        """What no control plane writes."""
+        is_absolute = self.python.startswith("/")
+        if ".." in self.python.split("/") or not (is_absolute or self.archive):
+            return f"has python {self.python!r}"
+        return None
+
+
+@dataclass(frozen=True)
 class ScoringMessage:
     """What a worker needs to score mini-batches; travels to executors.
 
@@ -87,6 +112,7 @@ class ScoringMessage:
     ``model_name`` that file's or folder's name. ``scoring_script`` is a file in ``code_folder``;
     without ``code_folder`` the built-in MLflow script scores. ``isolation`` is process or inline,
     ``on_bad_row`` fail or skip. ``memory_limit_bytes`` bounds a script host, 0 is no limit.
+    ``environment`` is the Python of script hosts, None for that of the workers.
     """
 
     job_name: str
@@ -109,6 +135,9 @@ class ScoringMessage:
     output_action: str
     environment_variables: dict[str, str]
     memory_limit_bytes: int = 0
+    environment: EnvironmentMessage | None = field(
+        default=None, metadata={"message": EnvironmentMessage}
+    )
 
 
 @dataclass(frozen=True)
@@ -116,7 +145,11 @@ class LaunchMessage:
     """One scoring job. ``settings`` and ``warnings`` are for the record only.
 
     ``instance_count`` and ``max_concurrency_per_instance`` are None where the deployment does not
-    give them. ``master`` is Spark's master URL, None for local mode.
+    give them, ``gpus_per_instance`` is 0 there. ``master`` is Spark's master URL, None for local
+    mode. ``staged``: the driver makes the job folder itself, from the folder with this message, and
+    keeps the copy there; paths of the control plane's machine mean nothing to it. With ``relay``
+    workers share no folder with the driver: model and code go to them, and results come back,
+    through Spark.
     """
 
     job_name: str
@@ -127,6 +160,7 @@ class LaunchMessage:
     scoring: ScoringMessage = nested(ScoringMessage)
     instance_count: int | None = None
     max_concurrency_per_instance: int | None = None
+    gpus_per_instance: int = 0
     master: str | None = None
     spark_conf: dict[str, str] = field(default_factory=dict)
     checkpoint_interval_seconds: int = 600
@@ -134,6 +168,8 @@ class LaunchMessage:
     settings: dict[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     mirror: MirrorMessage | None = field(default=None, metadata={"message": MirrorMessage})
+    relay: bool = False
+    staged: bool = False
 
     def find_problem(self) -> str | None:
         """What no control plane writes, though each field by itself has the right type."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
-from sparkscore.errors import InvalidFieldError
 from sparkscore.messages.launch import LaunchMessage
 from sparkscore.plan.machine import Machine
+from sparkscore.plan.resources import Asked, Resources, get_count, get_gpu_conf, plan_resources
 
 TASK_ATTEMPTS = 4
 """How often Spark starts a task before it gives the wave up; in local mode its own default is 1."""
@@ -26,8 +27,6 @@ _SLOTS_PRODUCT = "instance_count x max_concurrency_per_instance"
 _SLOT_KEYS = ("spark.executor.instances", "spark.executor.cores", "spark.cores.max")
 
 _LOCAL_MASTER = re.compile(r"local(\[(?P<cores>\d{1,9}|\*)(,\s*\d+)?\])?")
-_SIZE = re.compile(r"(?P<number>\d{1,18})\s*(?P<unit>[kmgtp]?)b?", re.IGNORECASE)
-_UNITS = {"": _MIB, "k": 1024, "m": _MIB, "g": _GIB, "t": 1024**4, "p": 1024**5}
 
 DEFAULT_CONF = {
     "spark.task.maxFailures": str(TASK_ATTEMPTS),
@@ -48,6 +47,12 @@ REQUIRED_CONF = {
 }
 """What the engine relies on: workers that keep their script host, waves committed by _SUCCESS."""
 
+RELAY_CONF = {"spark.driver.maxResultSize": "0"}
+"""Where results come back through the driver: all that a wave gives passes, a little at a time."""
+
+YARN_CONF = {"spark.python.unix.domain.socket.enabled": "false"}
+"""The folder of a container has so long a path that no socket fits into it."""
+
 DELTA_CONF = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
@@ -62,6 +67,12 @@ class SparkApplication:
     decides; ``slots_reason`` says how it was found. ``environment_names`` are environment
     variables that the driver needs, by name: values are never part of an application.
     ``driver_memory_bytes`` is the heap of the driver's JVM, None where the cluster decides.
+
+    ``archives`` and ``files`` go to every executor beside ``py_files``. ``staging`` is the URI of
+    the folder with the job's files, for a platform that sees no path of this machine: entry point
+    and arguments then lie in it. ``platform`` are the keys of the compute for that platform,
+    ``max_platform_retries`` and ``timeout_seconds`` (None is no limit) what it does with a run.
+    ``input_uri`` and ``output_path`` are those of the launch message, to be shown.
     """
 
     name: str
@@ -75,6 +86,15 @@ class SparkApplication:
     slots_reason: str
     driver_memory_bytes: int | None
     task_attempts: int
+    resources: Resources = field(default_factory=Resources)
+    archives: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    max_platform_retries: int = 0
+    timeout_seconds: int | None = None
+    platform: Mapping[str, Any] = field(default_factory=dict)
+    staging: str | None = None
+    input_uri: str = ""
+    output_path: str = ""
 
 
 @dataclass(frozen=True)
@@ -98,17 +118,20 @@ def plan_spark_application(
     py_files: Sequence[str] = (),
     environment_names: Sequence[str] = (),
     uses_delta: bool = False,
+    gpus_per_instance: int = 0,
+    launch_arguments: Sequence[str] = (),
+    relay: bool = False,
 ) -> SparkApplication:
-    """The application of job ``name``.
+    """The application of job ``name``; its arguments are ``launch_path``, ``launch_arguments``.
 
     ``machine`` is where the driver will run, None if that is not known here. Without ``master``
     the job is local. ``spark_conf`` is the user's: it wins over our defaults, not over what the
-    engine requires.
+    engine requires. Spark hands out GPUs on clusters only, one executor being one instance.
     """
     user_conf = dict(spark_conf or {})
-    task_cores = _get_count(user_conf, "spark.task.cpus", default=1)
-    attempts = _get_count(user_conf, "spark.task.maxFailures", default=TASK_ATTEMPTS)
-    asked = _Asked(instance_count, max_concurrency_per_instance, task_cores)
+    task_cores = get_count(user_conf, "spark.task.cpus", default=1)
+    attempts = get_count(user_conf, "spark.task.maxFailures", default=TASK_ATTEMPTS)
+    asked = Asked(instance_count, max_concurrency_per_instance, task_cores, gpus_per_instance)
     local = _LOCAL_MASTER.fullmatch(master or LOCAL)
     if local is not None:
         slots = _plan_local_slots(asked, local["cores"], machine)
@@ -116,28 +139,32 @@ def plan_spark_application(
         target_conf = _get_local_conf(job_folder)
     else:
         slots = _plan_cluster_slots(asked, user_conf)
-        target_conf = _get_cluster_conf(asked, is_standalone=str(master).startswith("spark://"))
+        target_conf = _get_cluster_conf(asked, master=str(master))
     conf = {
         "spark.app.name": name,
         **DEFAULT_CONF,
+        **(RELAY_CONF if relay else {}),
         **_get_heap_conf(machine),
         **target_conf,
+        **(get_gpu_conf(asked) if local is None else {}),
         **user_conf,
         **(_get_delta_conf(user_conf) if uses_delta else {}),
         **REQUIRED_CONF,
     }
+    resources = plan_resources(conf, gpus_per_executor=gpus_per_instance)
     return SparkApplication(
         name=name,
         entry_point=entry_point,
-        arguments=(launch_path,),
+        arguments=(launch_path, *launch_arguments),
         py_files=tuple(py_files),
         master=str(master),
         conf=conf,
         environment_names=tuple(sorted(set(environment_names))),
         slots=slots.count,
         slots_reason=slots.reason,
-        driver_memory_bytes=_find_bytes(conf, "spark.driver.memory"),
+        driver_memory_bytes=resources.driver_memory_bytes,
         task_attempts=attempts,
+        resources=resources,
     )
 
 
@@ -164,33 +191,12 @@ def plan_launched_application(
         spark_conf={**given, **launch.spark_conf},
         py_files=py_files,
         uses_delta=launch.output.format == "delta",
+        gpus_per_instance=launch.gpus_per_instance,
+        relay=launch.relay,
     )
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """What the deployment asks for; one factor alone stands for itself."""
-
-    instance_count: int | None
-    max_concurrency_per_instance: int | None
-    task_cores: int
-
-    @property
-    def executors(self) -> int:
-        return self.instance_count or 1
-
-    @property
-    def concurrency(self) -> int:
-        return self.max_concurrency_per_instance or 1
-
-    @property
-    def slots(self) -> int | None:
-        if self.instance_count is None and self.max_concurrency_per_instance is None:
-            return None
-        return self.executors * self.concurrency
-
-
-def _plan_local_slots(asked: _Asked, cores: str | None, machine: Machine | None) -> _Slots:
+def _plan_local_slots(asked: Asked, cores: str | None, machine: Machine | None) -> _Slots:
     """``cores`` is what the master names in brackets, if anything."""
     if cores is not None and cores != "*":
         return _get_local_slots(asked, int(cores), f"master local[{cores}]")
@@ -205,12 +211,12 @@ def _plan_local_slots(asked: _Asked, cores: str | None, machine: Machine | None)
     return _get_local_slots(asked, machine.core_count, reason)
 
 
-def _get_local_slots(asked: _Asked, threads: int, reason: str) -> _Slots:
+def _get_local_slots(asked: Asked, threads: int, reason: str) -> _Slots:
     threads = max(threads, asked.task_cores)
     return _Slots(threads // asked.task_cores, reason, threads)
 
 
-def _plan_cluster_slots(asked: _Asked, user_conf: Mapping[str, str]) -> _Slots:
+def _plan_cluster_slots(asked: Asked, user_conf: Mapping[str, str]) -> _Slots:
     if any(key in user_conf for key in _SLOT_KEYS):
         return _Slots(None, "spark_conf decides")
     return _Slots(asked.slots, _SLOTS_PRODUCT if asked.slots else "the cluster decides")
@@ -223,14 +229,15 @@ def _get_local_conf(job_folder: str) -> dict[str, str]:
     return conf
 
 
-def _get_cluster_conf(asked: _Asked, *, is_standalone: bool) -> dict[str, str]:
+def _get_cluster_conf(asked: Asked, *, master: str) -> dict[str, str]:
+    conf = dict(YARN_CONF) if master.startswith("yarn") else {}
     if asked.slots is None:
-        return {}
-    conf = {
+        return conf
+    conf |= {
         "spark.executor.instances": str(asked.executors),
         "spark.executor.cores": str(asked.concurrency * asked.task_cores),
     }
-    if is_standalone:
+    if master.startswith("spark://"):
         conf["spark.cores.max"] = str(asked.slots * asked.task_cores)
     return conf
 
@@ -251,27 +258,3 @@ def _get_delta_conf(user_conf: Mapping[str, str]) -> dict[str, str]:
         extensions if delta in extensions else [*extensions, delta]
     )
     return conf
-
-
-def _get_count(conf: Mapping[str, str], key: str, *, default: int) -> int:
-    value = conf.get(key, str(default))
-    if not re.fullmatch(r"0{0,9}[1-9]\d{0,8}", value):
-        raise _invalid(key, value, "a whole number of at least 1")
-    return int(value)
-
-
-def _find_bytes(conf: Mapping[str, str], key: str) -> int | None:
-    """The size at ``key`` as the JVM reads it: a bare number is MiB."""
-    value = conf.get(key)
-    if value is None:
-        return None
-    match = _SIZE.fullmatch(value.strip())
-    if match is None:
-        raise _invalid(key, value, "a size such as 2g or 1500m")
-    return int(match["number"]) * _UNITS[match["unit"].lower()]
-
-
-def _invalid(key: str, value: str, expected: str) -> InvalidFieldError:
-    return InvalidFieldError(
-        f"spark_conf {key} is {value!r}: it must be {expected}", key=key, value=value
-    )

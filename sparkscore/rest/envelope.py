@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from sparkscore.rest.fields import given, render_duration, to_camel, to_pascal
 from sparkscore.rest.ids import PROVIDER, Place
 from sparkscore.rest.resource_bodies import OPERATION_KEY
+from sparkscore.spec.compute import PLATFORM_KEYS
 
 TYPE = f"{PROVIDER}/workspaces"
 OPERATIONS = "operationsStatus"
@@ -178,6 +179,7 @@ def render_compute(shown: Mapping[str, Any], place: Place) -> dict[str, Any]:
         "master": shown.get("master"),
         "sharedPaths": shown.get("shared_paths") if shown["type"] == "spark" else None,
         "sparkConf": shown.get("spark_conf") or None,
+        **{to_camel(key): shown[key] for key in PLATFORM_KEYS if shown.get(key)},
     }
     is_cluster = shown["type"] == "amlcompute"
     bounds = {"scaleSettings": given(scale)} if is_cluster else _get_bounds(shown)

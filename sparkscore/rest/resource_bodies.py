@@ -11,6 +11,7 @@ from typing import Any
 from sparkscore.rest.fields import Fields, as_number, fold, given, to_camel, to_snake
 from sparkscore.rest.ids import read_asset_id, read_bare_id
 from sparkscore.spec import SettingsSpec
+from sparkscore.spec.compute import PLATFORM_KEYS
 
 OPERATION_KEY = "AzureAsyncOperationUri"
 """Member of ``properties.properties`` that answers hold and clients send back."""
@@ -277,6 +278,9 @@ def read_compute(body: Mapping[str, Any], *, name: str) -> dict[str, Any]:
     for key in ("minInstances", "maxInstances"):
         if inner.has(key):
             document[to_snake(key)] = inner.take_number(key)
+    for key in PLATFORM_KEYS:
+        if inner.has(to_camel(key)):
+            document[key] = inner.take(to_camel(key))
     scale.refuse_rest()
     inner.refuse_rest()
     return {"name": name, **common, **given(document)}

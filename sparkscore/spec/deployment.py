@@ -18,6 +18,7 @@ from sparkscore.spec.types import (
     FilePath,
     Name,
     RequiredText,
+    RetryCount,
     Spec,
     StringMap,
     Text,
@@ -51,12 +52,17 @@ class CodeConfiguration(Spec):
 
 
 class ResourcesSpec(Spec):
-    """What one job gets; keys other than instance_count are recorded only."""
+    """What one job gets; keys other than instance_count and gpus are recorded only."""
 
     instance_count: Count | None = Field(
         default=None,
         description="Number of instances (Spark executors) per job. 1 if not given; all cores if "
         "max_concurrency_per_instance is not given either.",
+    )
+    gpus: RetryCount = Field(
+        default=0,
+        description="Number of GPUs of one instance, on a compute that has them. Mini-batches that "
+        "are scored at the same time share them equally; each script sees only its own.",
     )
     instance_type: Text | None = Field(default=None, description="Kind of machine. Recorded.")
     properties: dict[str, Any] = Field(
@@ -140,6 +146,11 @@ class DeploymentSpec(Document):
         if self.resources is not None and self.resources.instance_count is not None:
             return self.resources.instance_count
         return self.settings.instance_count
+
+    @property
+    def gpus_per_instance(self) -> int:
+        """GPUs of one instance, 0 by default."""
+        return self.resources.gpus if self.resources is not None else 0
 
     @property
     def instance_count(self) -> int:

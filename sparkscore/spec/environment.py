@@ -1,4 +1,4 @@
-"""An environment, of a deployment or on its own: parsed and recorded. Any process."""
+"""An environment, of a deployment or on its own. Any process."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from sparkscore.spec.types import Allowed, RequiredText, Spec, StringMap, Text
+from sparkscore.spec.types import Allowed, RequiredText, Spec, StringMap, Text, TextList
 
 
 class BuildSpec(Spec):
@@ -36,6 +36,20 @@ CondaFile = Annotated[
 ]
 
 
+def _requirements_tag(value: Any) -> str:
+    return "lines" if isinstance(value, (list, tuple)) else "file"
+
+
+Requirements = Annotated[
+    Annotated[str, Field(min_length=1), Allowed("a path, or a list of requirements"), Tag("file")]
+    | Annotated[TextList, Tag("lines")],
+    Discriminator(_requirements_tag),
+]
+PythonVersion = Annotated[
+    str, Field(pattern=r"^[0-9]+\.[0-9]+(\.[0-9]+)?$"), Allowed('a version in quotes: "3.11"')
+]
+
+
 class EnvironmentSpec(Spec):
     """What an environment consists of."""
 
@@ -47,6 +61,25 @@ class EnvironmentSpec(Spec):
     conda_file: CondaFile | None = Field(
         default=None,
         description="Conda file, relative to this file, or its content as a mapping.",
+    )
+    requirements: Requirements | None = Field(
+        default=None,
+        description="Requirements file of pip, relative to this file, or its lines as a list.",
+    )
+    python_version: PythonVersion | None = Field(
+        default=None,
+        description="Python of the environment, such as 3.11. sparkscore's own if neither this nor "
+        "the conda file says so.",
+    )
+    archive: RequiredText | None = Field(
+        default=None,
+        description="An environment that was packed with its interpreter (.tar.gz, .tar.zst or "
+        ".zip), relative to this file. In place of conda_file and requirements.",
+    )
+    python: Annotated[str, Field(pattern="^/"), Allowed("an absolute path")] | None = Field(
+        default=None,
+        description="Interpreter that is there on every worker, such as one of their image. In "
+        "place of conda_file and requirements.",
     )
     build: BuildSpec | None = Field(default=None, description="How the image is built. Recorded.")
     os_type: Annotated[Literal["linux", "windows"], Allowed("linux or windows")] = Field(

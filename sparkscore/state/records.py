@@ -60,7 +60,9 @@ class JobRecord:
     and grows from job to job. ``request_digest`` covers everything the caller asked for.
     ``folder`` is the local job folder. ``summary`` is there once the job has ended.
     ``earlier_runs`` says how each run before the last resume ended, ``retry_of`` names the job
-    whose failed inputs this one scores.
+    whose failed inputs this one scores. ``remote`` is there for a job whose driver runs on a
+    platform: ``platform``, ``run_id``, ``url``, ``state``, ``message``, ``folder`` (a URI) with its
+    ``options``, ``run`` (how often it was resumed) and the compute's ``document``.
     """
 
     name: str
@@ -94,6 +96,7 @@ class JobRecord:
     summary: dict[str, Any] | None = None
     earlier_runs: list[dict[str, Any]] = field(default_factory=list)
     retry_of: str | None = None
+    remote: dict[str, Any] | None = None
     revision: int = 0
 
 

@@ -14,7 +14,7 @@ from sparkscore.state.database import Database
 from sparkscore.state.tables import VERSION_TABLE, metadata
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 """Every revision of the schema, oldest first; one module of ``migrations/versions`` each."""
 
 

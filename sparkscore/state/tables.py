@@ -137,6 +137,7 @@ jobs = Table(
     _document("summary", nullable=True),
     _document("earlier_runs"),
     _text("retry_of", nullable=True),
+    _document("remote", nullable=True),
     _integer("revision"),
     Index("sparkscore_jobs_name", "name", unique=True),
     Index("sparkscore_jobs_endpoint", "endpoint_key", "sequence"),

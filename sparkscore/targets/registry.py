@@ -6,22 +6,33 @@ import re
 from dataclasses import dataclass
 
 from sparkscore.errors import UnknownTargetError
-from sparkscore.targets.base import Target
+from sparkscore.targets.base import DriverTarget, Target
+from sparkscore.targets.databricks import DatabricksBundleTarget, DatabricksTarget
+from sparkscore.targets.kubernetes import KubernetesTarget
 from sparkscore.targets.local import LocalTarget
 from sparkscore.targets.spark_submit import SparkSubmitTarget
 
-TARGETS: tuple[Target, ...] = (LocalTarget(), SparkSubmitTarget())
+_LOCAL, _SPARK_SUBMIT = LocalTarget(), SparkSubmitTarget()
+DRIVER_TARGETS: tuple[DriverTarget, ...] = (_LOCAL, _SPARK_SUBMIT)
+PLATFORM_TARGETS: tuple[Target, ...] = (
+    DatabricksTarget(),
+    DatabricksBundleTarget(),
+    KubernetesTarget(),
+)
+TARGETS: tuple[Target, ...] = (*DRIVER_TARGETS, *PLATFORM_TARGETS)
 
 _LOCAL_MASTER = re.compile(r"local\[(\*|[1-9]\d{0,8})(,[1-9]\d{0,8})?\]")
 _ADDRESS = r"([^\s/,:\[\]]+|\[[\da-fA-F:.]+\]):\d{1,5}"
 _STANDALONE_MASTER = re.compile(rf"spark://{_ADDRESS}(,{_ADDRESS})*")
+_LOCAL_CLUSTER = re.compile(r"local-cluster\[[1-9]\d{0,3},[1-9]\d{0,3},[1-9]\d{2,8}\]")
+"""Workers, cores and MiB of memory of each: a cluster of processes that ends with its driver."""
 
 
 @dataclass(frozen=True)
 class Compute:
     """A target and, where the user named one, the Spark master."""
 
-    target: Target
+    target: DriverTarget
     master: str | None
 
 
@@ -39,14 +50,15 @@ def get_target(name: str) -> Target:
 def get_compute(compute: str | None) -> Compute:
     """What ``--compute`` means; None is local with as many slots as the deployment asks for.
 
-    Raises UnknownTargetError for anything but ``local``, ``local[N]`` and ``spark://HOST:PORT``.
+    Raises UnknownTargetError for anything but ``local``, ``local[N]``, ``spark://HOST:PORT`` and
+    ``local-cluster[WORKERS,CORES,MIB]``, which is for tests.
     """
     if compute is None or compute == "local":
-        return Compute(get_target("local"), None)
+        return Compute(_LOCAL, None)
     if _LOCAL_MASTER.fullmatch(compute):
-        return Compute(get_target("local"), compute)
-    if _STANDALONE_MASTER.fullmatch(compute):
-        return Compute(get_target("spark-submit"), compute)
+        return Compute(_LOCAL, compute)
+    if _STANDALONE_MASTER.fullmatch(compute) or _LOCAL_CLUSTER.fullmatch(compute):
+        return Compute(_SPARK_SUBMIT, compute)
     raise UnknownTargetError(
         f"--compute {compute}: a job runs on local, local[N] or spark://HOST:PORT"
         + (

@@ -211,7 +211,8 @@ def test_named_tests__exist() -> None:
 
 
 def test_named_conditions_and_variables__exist() -> None:
-    sources = "".join(path.read_text(encoding="utf-8") for path in module_paths())
+    docker = [path for path in (ROOT / "docker").rglob("*") if path.is_file()]
+    sources = "".join(path.read_text(encoding="utf-8") for path in (*module_paths(), *docker))
     elsewhere = {"JAVA_HOME", "PYSPARK_PYTHON", "MLFLOW_TRACKING_URI", "UPDATE_GOLDEN"}
     named = {
         name

@@ -79,6 +79,7 @@ LIMITED: dict[tuple[str, str], st.SearchStrategy[Any]] = {
     ("OutputMessage", "path"): PATHS,
     ("OutputMessage", "action"): st.sampled_from(ACTIONS),
     ("OutputMessage", "format"): st.sampled_from(FORMATS),
+    ("EnvironmentMessage", "python"): st.from_regex(r"/[a-z]{1,9}/python3", fullmatch=True),
     ("ScoringMessage", "isolation"): st.sampled_from(ISOLATIONS),
     ("ScoringMessage", "model_folder"): PATHS,
     ("ScoringMessage", "code_folder"): st.none() | PATHS,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -11,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import START, Run, RunCli
+from tests.cli.conftest import REPOSITORY, START, Run, RunCli
 from tests.cli.places import ENDPOINT
+
+COMPUTES = REPOSITORY / "tests" / "golden" / "computes"
 
 
 def wait_for_end(run: Run, job: str) -> str:
@@ -87,6 +90,28 @@ def test_deployment__compile_of_a_registered_one(run: Run, endpoint: str, place:
     assert run(f"{line} -o compiled --set mini_batch_size=3") == str(place / "compiled")
     launch = json.loads((place / "compiled" / "launch.json").read_text())
     assert launch["scoring"]["mini_batch_size"] == 3
+
+
+@pytest.mark.parametrize("compute", ["k8s", "k8s.yml"])
+def test_deployment__compile_for_a_compute(
+    run: Run, endpoint: str, place: Path, compute: str
+) -> None:
+    shutil.copy(COMPUTES / "kubernetes.yml", place / "k8s.yml")
+    run("compute create -f k8s.yml")
+    line = f"batch-deployment compile -e {endpoint} --input s3://bucket/in --target kubernetes"
+    run(f"{line} -o compiled --output-path s3://bucket/out --compute {compute}")
+    launch = json.loads((place / "compiled" / "launch.json").read_text())
+    assert launch["job_folder"] == "s3://bucket/staging/compiled"
+    assert "namespace: scoring" in (place / "compiled" / "sparkapplication.yaml").read_text()
+
+
+def test_compile__compute_of_another_type(run_cli: RunCli, endpoint: str, place: Path) -> None:
+    shutil.copy(COMPUTES / "kubernetes.yml", place / "k8s.yml")
+    line = f"batch-deployment compile -e {endpoint} --input s3://bucket/in -o compiled"
+    for target, condition in (("local", "COMPUTE_MISMATCH"), ("databricks", "COMPUTE_NEEDED")):
+        answer = run_cli(*f"{line} --target {target} --compute k8s.yml".split())
+        assert (answer.exit_code, answer.out) == (2, "")
+        assert answer.err.startswith(f"sparkscore: {condition}: ")
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def test_migrations__keep_what_an_older_store_holds(store_url: str, engine: Engi
         stored = writer.add_job(make_job(status="Failed", summary={"rows": 1}))
     with engine.begin() as connection:
         connection.execute(text("DROP INDEX sparkscore_jobs_retry"))
-        for column in ("earlier_runs", "retry_of"):
+        for column in ("earlier_runs", "retry_of", "remote"):
             connection.execute(text(f"ALTER TABLE sparkscore_jobs DROP COLUMN {column}"))
         connection.execute(text("DROP TABLE sparkscore_tokens"))
         connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '0001'"))

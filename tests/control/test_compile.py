@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -11,11 +13,23 @@ import pytest
 
 from sparkscore.control.compile import compile_deployment
 from sparkscore.control.options import CompileOptions, RunOptions
-from sparkscore.errors import AlreadyExistsError, OutputNotWritableError, UnknownTargetError
+from sparkscore.errors import (
+    AlreadyExistsError,
+    InvalidFieldError,
+    OutputNotWritableError,
+    PlanError,
+    SparkscoreError,
+    UnknownTargetError,
+    UnsupportedByTargetError,
+)
+from sparkscore.targets.registry import PLATFORM_TARGETS, TARGETS, get_target
 from tests.control.samples import list_files, write_deployment
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "compile"
+COMPUTES = Path(__file__).parent.parent / "golden" / "computes"
 REPOSITORY = Path(__file__).parent.parent.parent
+EACH_TARGET = pytest.mark.parametrize("target", [target.name for target in TARGETS])
+EACH_PLATFORM = pytest.mark.parametrize("target", [target.name for target in PLATFORM_TARGETS])
 
 
 def compile_sample(place: Path, target: str, *, folder: Path | None = None, **options: Any) -> Path:
@@ -38,24 +52,49 @@ def compile_sample(place: Path, target: str, *, folder: Path | None = None, **op
     return compile_deployment(CompileOptions(run, target, folder or place / "compiled")).folder
 
 
-@pytest.mark.parametrize("target", ["local", "spark-submit"])
+def compile_platform(
+    place: Path, target: str, *, folder: Path | None = None, **options: Any
+) -> Path:
+    """The sample for the target's own kind of compute, where it has one."""
+    kind = get_target(target).compute_type
+    if kind is not None:
+        options.setdefault("compute", str(COMPUTES / f"{kind}.yml"))
+    return compile_sample(place, target, folder=folder, **options)
+
+
+def read_texts(folder: Path, *, place: Path) -> dict[str, str]:
+    """The text files of a compiled folder, with ``place`` left out."""
+    return {
+        name: (folder / name).read_text(encoding="utf-8").replace(str(place), "/PLACE")
+        for name in list_files(folder)
+        if (folder / name).is_file() and not name.startswith("model/") and ".zip" not in name
+    }
+
+
+@EACH_TARGET
 def test_compile__golden(tmp_path: Path, target: str) -> None:
-    folder = compile_sample(tmp_path, target)
+    texts = read_texts(compile_platform(tmp_path, target), place=tmp_path)
     golden = GOLDEN / target
-    texts = ["launch.json", "submit.sh", "code/score.py", "code/helper.py"]
-    for name in texts:
-        text = (folder / name).read_text().replace(str(tmp_path), "/PLACE")
-        assert text == (golden / name).read_text(), f"{target}/{name}"
-    extra = ["score.py", "sparkscore.zip"] if target == "spark-submit" else []
-    assert list_files(folder) == sorted(
-        [*texts, "code", "model", "model/model", "model/model/weights.bin", *extra]
-    )
+    if os.environ.get("UPDATE_GOLDEN"):
+        shutil.rmtree(golden, ignore_errors=True)
+        for name, text in texts.items():
+            (golden / name).parent.mkdir(parents=True, exist_ok=True)
+            (golden / name).write_text(text, encoding="utf-8")
+    assert texts == read_texts(golden, place=tmp_path)
 
 
-def test_compile__is_deterministic(tmp_path: Path) -> None:
+@EACH_TARGET
+def test_compile__folder(tmp_path: Path, target: str) -> None:
+    files = list_files(compile_platform(tmp_path, target))
+    assert {"launch.json", "code/score.py", "model/model/weights.bin"} <= set(files)
+    assert {"score.py", "sparkscore.zip"} <= set(files) or target == "local"
+
+
+@EACH_TARGET
+def test_compile__is_deterministic(tmp_path: Path, target: str) -> None:
     contents = []
     for place in (tmp_path / "a", tmp_path / "b"):
-        folder = compile_sample(place, "spark-submit")
+        folder = compile_platform(place, target)
         contents.append(
             {
                 name: (folder / name).read_bytes().replace(bytes(place), b"")
@@ -64,6 +103,57 @@ def test_compile__is_deterministic(tmp_path: Path) -> None:
             }
         )
     assert contents[0] == contents[1]
+
+
+@EACH_PLATFORM
+def test_compile__platform_files_name_no_path_of_this_machine(tmp_path: Path, target: str) -> None:
+    folder = compile_platform(tmp_path, target)
+    places = (str(tmp_path).encode(), str(REPOSITORY).encode(), str(Path.home()).encode() + b"/")
+    for name in list_files(folder):
+        if (folder / name).is_file() and ".zip" not in name:
+            content = (folder / name).read_bytes()
+            assert not [place for place in places if place in content], name
+
+
+SECRET = "s3cr3t-0f-this-test"
+
+
+@EACH_TARGET
+def test_compile__holds_no_secret(
+    tmp_path: Path, target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_SECRET_ACCESS_KEY", "DATABRICKS_TOKEN", "PASSWORD", "SPARKSCORE_STAGING"):
+        monkeypatch.setenv(name, SECRET)
+    folder = compile_platform(tmp_path, target)
+    for name in list_files(folder):
+        if (folder / name).is_file():
+            assert SECRET.encode() not in (folder / name).read_bytes(), name
+
+
+@EACH_TARGET
+def test_compile__refuses_a_secret_in_spark_conf(tmp_path: Path, target: str) -> None:
+    with pytest.raises(InvalidFieldError) as caught:
+        compile_platform(tmp_path, target, conf=(f"spark.hadoop.fs.s3a.secret.key={SECRET}",))
+    assert caught.value.condition == "SECRET_IN_CONF"
+    assert SECRET not in caught.value.message
+    assert not (tmp_path / "compiled").exists()
+
+
+def test_compile__secret_by_name(tmp_path: Path) -> None:
+    conf = ("spark.hadoop.fs.s3a.secret.key=${env.AWS_SECRET_ACCESS_KEY}",)
+    script = (compile_sample(tmp_path, "spark-submit", conf=conf) / "submit.sh").read_text()
+    assert "'spark.hadoop.fs.s3a.secret.key=${env.AWS_SECRET_ACCESS_KEY}'" in script
+
+
+def test_compile__warns_of_a_variable_that_may_be_a_secret(tmp_path: Path) -> None:
+    file = write_deployment(
+        tmp_path / "deployment", environment_variables={"API_TOKEN": "abc", "TOKENIZERS": "x"}
+    )
+    run = RunOptions(file=file, input="s3://bucket/images")
+    compiled = compile_deployment(CompileOptions(run, "local", tmp_path / "compiled"))
+    warned = [message for message in compiled.messages if "launch.json" in message]
+    assert len(warned) == 1
+    assert "API_TOKEN" in warned[0]
 
 
 def test_compile__packages_hold_sparkscore(tmp_path: Path) -> None:
@@ -108,7 +198,7 @@ def test_compile__default_job_folder(tmp_path: Path, in_folder: Callable[[], Pat
 @pytest.mark.parametrize(
     ("target", "folder", "kind"),
     [
-        ("databricks", "new", UnknownTargetError),
+        ("emr", "new", UnknownTargetError),
         ("local", "present", AlreadyExistsError),
         ("local", "file", AlreadyExistsError),
         ("local", "file/below", OutputNotWritableError),
@@ -122,3 +212,53 @@ def test_compile__refuses(tmp_path: Path, target: str, folder: str, kind: type[E
         compile_sample(tmp_path, target, folder=tmp_path / folder)
     assert list_files(tmp_path / "present") == ["x"]
     assert not (tmp_path / "new").exists()
+
+
+@EACH_PLATFORM
+def test_compile__platform_needs_its_compute(tmp_path: Path, target: str) -> None:
+    with pytest.raises(PlanError) as caught:
+        compile_sample(tmp_path, target)
+    assert caught.value.condition == "COMPUTE_NEEDED"
+
+
+@EACH_PLATFORM
+def test_compile__local_target_refuses_a_platform_compute(tmp_path: Path, target: str) -> None:
+    compute = COMPUTES / f"{get_target(target).compute_type}.yml"
+    with pytest.raises(PlanError) as caught:
+        compile_sample(tmp_path, "local", compute=str(compute))
+    assert caught.value.condition == "COMPUTE_MISMATCH"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "capability"),
+    [(("resources.gpus=1",), "GPU")],
+)
+def test_compile__what_local_cannot_do(
+    tmp_path: Path, overrides: tuple[str, ...], capability: str
+) -> None:
+    with pytest.raises(UnsupportedByTargetError) as caught:
+        compile_sample(tmp_path, "local", overrides=overrides)
+    assert caught.value.attributes == {"target": "local", "capability": capability}
+
+
+@EACH_PLATFORM
+def test_compile__platform_refuses_paths_of_this_machine(tmp_path: Path, target: str) -> None:
+    file = write_deployment(tmp_path / "deployment")
+    compute = str(COMPUTES / f"{get_target(target).compute_type}.yml")
+    run = RunOptions(file=file, input=str(tmp_path / "data"), compute=compute)
+    with pytest.raises(UnsupportedByTargetError) as caught:
+        compile_deployment(CompileOptions(run, target, tmp_path / "compiled"))
+    assert caught.value.attributes == {"target": target, "capability": "LOCAL_PATHS"}
+
+
+def test_compile__master_of_the_compute_is_the_default(tmp_path: Path) -> None:
+    compute = tmp_path / "cluster.yml"
+    compute.write_text("name: cluster\ntype: spark\nmaster: spark://host-1:7077\n")
+    folder = compile_sample(tmp_path, "spark-submit", compute=str(compute))
+    assert "master=spark://host-1:7077" in (folder / "submit.sh").read_text()
+
+
+def test_compile__compute_without_a_workspace(tmp_path: Path) -> None:
+    with pytest.raises(SparkscoreError) as caught:
+        compile_sample(tmp_path, "spark-submit", compute="cluster")
+    assert caught.value.condition == "UNKNOWN_COMPUTE"

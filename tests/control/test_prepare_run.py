@@ -171,8 +171,7 @@ def test_prepare_run__says_where_it_runs(prepare: Prepare) -> None:
 
 def test_prepare_run__warns_of_an_environment(prepare: Prepare) -> None:
     (warning,) = prepare(environment={"image": "python:3.11"}).messages[2:]
-    assert warning.startswith("warning: the environment is recorded, not built")
-    assert "python:3.11 starts no container" in warning
+    assert warning.startswith("warning: image python:3.11 starts no container: scripts run in")
 
 
 @pytest.mark.parametrize(

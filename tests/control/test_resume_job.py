@@ -8,6 +8,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from sparkscore.control import find_completed_job, resume_job
 from sparkscore.control.one_shot import MadeJob, make_job, prepare_run
 from sparkscore.control.options import RunOptions
+from sparkscore.control.resume import prepare_resume
 from sparkscore.errors import InvalidFieldError, InvalidTransitionError, NotFoundError, StateError
 from tests.control.samples import list_files, write_deployment
 
@@ -79,6 +81,26 @@ def test_resume__same_launch_but_for_what_was_changed(
     assert json.loads((job.folder / "summary-1.json").read_text())["status"] == "Failed"
     assert not (job.folder / "summary.json").exists()
     assert resumed.compiled.arguments[-1] == str(job.folder / "launch.json")
+
+
+@pytest.mark.parametrize(
+    ("was", "given", "expected"),
+    [(True, None, True), (True, False, False), (False, True, True), (False, None, False)],
+)
+def test_resume__where_folders_are_shared_or_not(
+    make: Make, java_environment: dict[str, str], was: bool, given: bool | None, expected: bool
+) -> None:
+    job = make()
+    resumed = prepare_resume(
+        job.folder,
+        replace(job.launch, relay=was),
+        [],
+        master="local[1]",
+        spark_conf={},
+        relay=given,
+        environment=java_environment,
+    )
+    assert resumed.launch.relay is expected
 
 
 def test_resume__again_and_again(make: Make, java_environment: dict[str, str]) -> None:

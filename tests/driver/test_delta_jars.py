@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from sparkscore.driver.delta_jars import delta_jars
+from sparkscore.driver.delta_jars import delta_jars, find_delta_package
 from sparkscore.errors import MissingDependencyError
 
 # Stands for Java with Ivy: notes the call, then writes what Ivy would have fetched.
@@ -88,6 +89,33 @@ def test_delta_jars__damaged_cache_is_fetched_again(calls: Path, damage: str) ->
         jar.write_text("")
     assert delta_jars()[0].read_text() == jar.name
     assert count(calls) == 2
+
+
+@pytest.mark.parametrize(
+    ("spark_core", "installed", "package"),
+    [
+        ("spark-core_2.12-3.5.3", "3.3.0", "io.delta:delta-spark_2.12:3.3.0"),
+        ("spark-core_2.13-4.0.1", "4.0.1", "io.delta:delta-spark_2.13:4.0.1"),
+        ("spark-core_2.13-4.2.0", "4.4.0", "io.delta:delta-spark_4.2_2.13:4.4.0"),
+    ],
+)
+def test_delta_package__of_each_spark(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    spark_core: str,
+    installed: str,
+    package: str,
+) -> None:
+    (tmp_path / "jars").mkdir()
+    (tmp_path / "jars" / f"{spark_core}.jar").touch()
+    monkeypatch.setenv("SPARK_HOME", str(tmp_path))
+    monkeypatch.setattr(importlib.metadata, "version", {"delta-spark": installed}.__getitem__)
+    assert find_delta_package() == package
+
+
+def test_delta_package__of_no_spark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPARK_HOME", str(tmp_path))
+    assert find_delta_package() is None
 
 
 def test_delta_jars__ivy_fails(calls: Path, tmp_path: Path) -> None:

@@ -86,6 +86,21 @@ def test_staged_waves__a_zombie_never_counts(tmp_path: Path) -> None:
     assert not folder.exists()
 
 
+def test_staged_waves__what_was_scored_again_counts_once(tmp_path: Path) -> None:
+    """A copy in a store keeps a file that was damaged here, dropped, and scored again."""
+    first = open_waves(tmp_path, 1)
+    damaged = stage(first, [0, 1, 2], [3])
+    file = first.files[0]
+    content = file.read_bytes()
+    file.unlink()
+    first.drop_damaged()
+    stage(first, [2], [0, 1])
+    file.write_bytes(content)
+    second = open_waves(tmp_path, 2)
+    assert second.mini_batch_ids == [0, 1, 2, 3]
+    assert [path.parent == damaged for path in second.files] == [False, False, True]
+
+
 def test_staged_waves__nothing_counts_once_the_lease_is_lost(tmp_path: Path) -> None:
     waves = open_waves(tmp_path, 1)
     _, folder = waves.take_folder()
@@ -146,6 +161,15 @@ def test_staged_waves__a_damaged_file_is_dropped_and_the_rest_counts(
     assert second.mini_batch_ids == [0, 1, 2, 3, 4, 5]
     numbers = [number for number, _ in iter_payload_tables(second.files)]
     assert numbers == [0, 1, 2, 3, 4, 5]
+
+
+def test_staged_waves__files_are_in_the_order_of_their_mini_batches(tmp_path: Path) -> None:
+    waves = open_waves(tmp_path, 1)
+    late, early = stage(waves, [4, 5], [0]), stage(waves, [2, 3], [1])
+    wanted = [late / "part-00001-0.parquet", early / "part-00001-0.parquet"]
+    wanted += [early / "part-00000-0.parquet", late / "part-00000-0.parquet"]
+    assert waves.files == open_waves(tmp_path, 2).files == wanted
+    assert [{file.parent for file in files} for files in waves.iter_waves()] == [{late}, {early}]
 
 
 def test_staged_waves__damage_before_the_commit_is_pending_again(tmp_path: Path) -> None:

@@ -60,9 +60,9 @@ def test_read_outcomes__damaged_outcome_names_the_file(make_wave: MakeWave) -> N
     assert str(file) in caught.value.message
 
 
-def test_iter_payload_tables__in_mini_batch_order(make_wave: MakeWave) -> None:
+def test_iter_payload_tables__file_by_file(make_wave: MakeWave) -> None:
     last, first = make_wave({4: [7], 5: []}, {0: [1, 2], 1: [3]})
-    assert read_all([last, first]) == [(0, [1, 2]), (1, [3]), (4, [7])]
+    assert read_all([first, last]) == [(0, [1, 2]), (1, [3]), (4, [7])]
 
 
 def test_iter_payload_tables__parts_of_one_mini_batch(make_wave: MakeWave) -> None:
@@ -127,7 +127,7 @@ def test_iter_payload_tables__truncated_file(make_wave: MakeWave) -> None:
 
 
 def test_payload_schemas__distinct_and_in_order(make_wave: MakeWave) -> None:
-    files = make_wave({2: ["a"]}, {0: [1], 1: [2]})
+    files = make_wave({0: [1], 1: [2]}, {2: ["a"]})
     found = [schema.field("prediction").type for schema in payload_schemas(files)]
     assert found == [pa.int64(), pa.string()]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -69,3 +70,15 @@ def test_attempt_folders__are_there_again_whatever_a_script_did_to_them(
     assert kept is not None
     assert os.listdir(kept) == ["next.txt"]
     assert outside.read_text() == "stays"
+
+
+def test_attempt_folders__of_a_job_that_has_ended_do_not_come_back(tmp_path: Path) -> None:
+    staging = tmp_path / "staging"
+    staging.mkdir()
+    folders = AttemptFolders(str(staging / "files"))
+    shutil.rmtree(staging)
+    with pytest.raises(FileNotFoundError):
+        folders.begin()
+    with pytest.raises(FileNotFoundError):
+        AttemptFolders(str(staging / "files"))
+    assert not staging.exists()

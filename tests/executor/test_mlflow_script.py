@@ -9,6 +9,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -413,6 +414,7 @@ def test_csv__cell_fits(start: Start, save: Save, kind: str, cell: str, value: A
         ("double", "1,5", "'1,5' is not a double"),
         ("datetime", "01/02/2013", "'01/02/2013' is not a datetime"),
         ("datetime", "1500-01-01", "'1500-01-01' is not a datetime"),
+        ("datetime", "9999-01-01T00:00Z", "'9999-01-01T00:00Z' is not a datetime"),
     ],
 )
 def test_csv__cell_does_not_fit(
@@ -743,6 +745,33 @@ def test_no_signature__keeps_big_integers_exact(start: Start, save: Save) -> Non
     start(save(texts_of_k))(a__csv=f'k\n{BIG}\n""\n', b__csv="k,z\n5,1\n,1\n")
     assert [str(frame["k"].dtype) for frame in SEEN] == ["Int64", "float64"]
     assert SEEN[0]["k"].iloc[0] == BIG
+
+
+@pytest.mark.parametrize(
+    ("cells", "values"),
+    [
+        (["2013-01-01 00:00:00.5", "2999-12-31 00:00:00.5"], None),
+        (["2013-01-01 00:00:00.5", ""], [pd.Timestamp("2013-01-01 00:00:00.5"), pd.NaT]),
+    ],
+)
+def test_no_signature__times_of_a_csv_are_what_stands_there(
+    start: Start, save: Save, cells: list[str], values: list[Any] | None
+) -> None:
+    start(save(counts))(a__csv="k,o\n" + "".join(f"{cell},1\n" for cell in cells))
+    assert SEEN[0]["k"].to_list() == (cells if values is None else values)
+
+
+def test_no_signature__far_times_reach_the_model_or_the_file_is_named(
+    start: Start, save: Save
+) -> None:
+    far = pa.array([datetime(9999, 1, 1, tzinfo=timezone.utc)], pa.timestamp("us", "UTC"))
+    score = start(save(counts))
+    if hasattr(pd.Timestamp, "as_unit"):
+        score(a__parquet=pa.table({"k": far}))
+        assert SEEN[0]["k"].iloc[0].year == 9999
+    else:  # pandas 1 counts nanoseconds: its times end in 2262
+        with pytest.raises(UnusableInputError, match=r"^a\.parquet: .*out of bounds"):
+            score(a__parquet=pa.table({"k": far}))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 
 from sparkscore.executor.result_schema import schema_to_bytes
 from sparkscore.executor.runner import ScoredMiniBatch
-from sparkscore.executor.task import StagedRows
+from sparkscore.executor.staged_rows import StagedRows
 from sparkscore.messages import codec
 from sparkscore.messages.mini_batch import MiniBatch
 from sparkscore.messages.outcome import MiniBatchOutcome

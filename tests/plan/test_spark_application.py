@@ -187,3 +187,14 @@ def test_application__what_is_launched():
     assert application.environment_names == ("KEY", "TOKEN")
     assert application.conf["spark.app.name"] == "one"
     assert application == plan(py_files=["a.zip"], environment_names=["KEY", "TOKEN"])
+
+
+@pytest.mark.parametrize(
+    ("relay", "given", "expected"),
+    [(False, {}, None), (True, {}, "0"), (True, {"spark.driver.maxResultSize": "2g"}, "2g")],
+)
+def test_relay__results_pass_without_bound(
+    relay: bool, given: dict[str, str], expected: str | None
+) -> None:
+    application = plan(master="spark://host:7077", relay=relay, spark_conf=given)
+    assert application.conf.get("spark.driver.maxResultSize") == expected

@@ -328,6 +328,27 @@ def test_compute__as_the_official_script_sends_it(client: Client) -> None:
     assert client.delete("/computes/batch-cluster").status == 204
 
 
+def test_compute__of_a_platform_comes_back_as_it_was_sent(client: Client) -> None:
+    own = {
+        "host": "https://adb-1.2.azuredatabricks.net",
+        "staging": "s3://bucket/jobs",
+        "sparkVersion": "16.4.x-scala2.12",
+        "nodeTypeId": "Standard_D4ds_v5",
+        "sparkEnvVars": {"TEAM": "one"},
+        "maxPlatformRetries": 2,
+        "maxInstances": 8,
+    }
+    body = {"properties": {"computeType": "Databricks", "properties": own}}
+    made = client.put("/computes/lake", body)
+    assert made.status == 201, made.raw
+    properties = made.json["properties"]
+    assert properties["computeType"] == "Databricks"
+    assert own.items() <= properties["properties"].items()
+    again = client.put("/computes/lake", made.json)
+    assert (again.status, again.json["properties"]) == (200, properties)
+    assert client.delete("/computes/lake").status in (200, 204)
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body"),
     [

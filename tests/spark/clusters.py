@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,12 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
+def find_scala_version() -> str:
+    """The Scala that this Spark was built for: ``2.13``, of Spark 3.5 ``2.12``."""
+    (core,) = SPARK_HOME.glob("jars/spark-core_*.jar")
+    return core.name.split("_")[1].split("-")[0]
+
+
 def cluster_environment() -> dict[str, str]:
     """The environment of Spark's own processes."""
     java = find_java(os.environ)
@@ -36,35 +42,46 @@ def cluster_environment() -> dict[str, str]:
         **os.environ,
         "JAVA_HOME": str(java.home),
         "SPARK_HOME": str(SPARK_HOME),
-        "SPARK_SCALA_VERSION": "2.13",
+        "SPARK_SCALA_VERSION": find_scala_version(),
         "SPARK_LOCAL_IP": "127.0.0.1",
         "PYSPARK_PYTHON": sys.executable,
     }
 
 
 class Cluster:
-    """A master with workers of one core each, on hosts of different names (127.0.0.1, .2, ...)."""
+    """A master with workers of one core each, on hosts of different names (127.0.0.1, .2, ...).
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._environment = cluster_environment()
+    ``network`` is what their addresses begin with; the master's ends with 1. ``variables`` are
+    added to those of Spark's processes.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        network: str = "127.0.0.",
+        first_worker: int = 1,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
+        self._folder, self._network, self._host = folder, network, f"{network}1"
+        self._environment = cluster_environment() | dict(variables or {})
         self._port, self._web_port = free_port(), free_port()
         self._started: list[subprocess.Popen[bytes]] = []
-        self._hosts = 0
-        self.url = f"spark://127.0.0.1:{self._port}"
+        self._next_host = first_worker
+        self.url = f"spark://{self._host}:{self._port}"
 
     def start(self, *, workers: int) -> None:
         """Start master and workers; returns when they have found each other."""
         ports = ["--port", str(self._port), "--webui-port", str(self._web_port)]
-        self._start("127.0.0.1", "master.Master", ["--host", "127.0.0.1", *ports])
+        self._start(self._host, "master.Master", ["--host", self._host, *ports])
         for _ in range(workers):
             self.start_worker()
         self.wait_for_workers(workers)
 
     def start_worker(self, *, by: Sequence[str] = ()) -> subprocess.Popen[bytes]:
         """Start one more worker, on a host of its own; ``by`` is a command that runs it."""
-        self._hosts += 1
-        host = f"127.0.0.{self._hosts}"
+        host = f"{self._network}{self._next_host}"
+        self._next_host += 1
         work = str(self._folder / host)
         return self._start(
             host,
@@ -99,7 +116,7 @@ class Cluster:
 
     def _alive_workers(self) -> list[Any]:
         with contextlib.suppress(OSError, ValueError):
-            page = f"http://127.0.0.1:{self._web_port}/json/"
+            page = f"http://{self._host}:{self._web_port}/json/"
             with urllib.request.urlopen(page, timeout=5) as state:
                 workers = json.load(state)["workers"]
             return [worker for worker in workers if worker["state"] == "ALIVE"]

@@ -141,11 +141,11 @@ def test_cluster__compiled_folder_needs_one_command(
         *("compile", "--file", "deployment.yml", "--target", "spark-submit", "-o", "compiled"),
         *("--input", "in", "--output-path", "submitted"),
     )
-    score = Path(__file__).parents[2] / "jobs" / "score.py"
+    shutil.move(project / "compiled", project / "moved")
     done = subprocess.run(
-        [SPARK_HOME / "bin" / "spark-submit", "--master", master, score, "compiled/launch.json"],
+        ["moved/submit.sh", master],
         cwd=project,
-        env=java_environment,
+        env={**java_environment, "SPARK_SUBMIT": str(SPARK_HOME / "bin" / "spark-submit")},
         capture_output=True,
         text=True,
         timeout=300,

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from delta.tables import DeltaTable
 from pyspark.sql import SparkSession
 
+from sparkscore.driver.publish.delta_folder import publish_delta_folder
 from sparkscore.driver.publish.delta_table import publish_delta
 from sparkscore.driver.publish.published import PublishedOutput
 from sparkscore.driver.staging import STAGED_SCHEMA, payload_schemas
@@ -48,9 +50,19 @@ def stage(path: Path, results: Mapping[int, Any]) -> Path:
     return path
 
 
+EACH_WRITER = pytest.mark.parametrize("writer", ["spark", "driver"])
+
+
 @pytest.fixture
-def publish(spark: SparkSession, tmp_path: Path) -> Publish:
+def writer() -> str:
+    """Who writes a table: Spark's executors, or the driver, which can write a new folder only."""
+    return "spark"
+
+
+@pytest.fixture
+def publish(spark: SparkSession, tmp_path: Path, writer: str) -> Publish:
     """Stages results and publishes them; keyword arguments name fields of OutputMessage."""
+    write = publish_delta_folder if writer == "driver" else partial(publish_delta, spark)
 
     def run(
         results: Mapping[int, Any] = RESULTS,
@@ -65,8 +77,7 @@ def publish(spark: SparkSession, tmp_path: Path) -> Publish:
             for number, value in results.items()
         ]
         output = {"path": str(tmp_path / "out"), "action": "append_row", **output}
-        return publish_delta(
-            spark,
+        return write(
             staged_files=files,
             schema=common_schema(payload_schemas(files)) if schema is None else schema,
             output=OutputMessage(format="delta", **output),
@@ -89,6 +100,7 @@ def rows_of(spark: SparkSession, path: Path) -> list[tuple[Any, ...]]:
     return sorted(map(tuple, spark.read.format("delta").load(str(path)).collect()), key=str)
 
 
+@EACH_WRITER
 def test_publish_delta__folder(spark: SparkSession, publish: Publish, tmp_path: Path) -> None:
     before = spark.conf.get("spark.sql.execution.arrow.maxRecordsPerBatch")
     found = publish()
@@ -107,6 +119,7 @@ def test_publish_delta__folder(spark: SparkSession, publish: Publish, tmp_path: 
     assert (transaction["appId"], transaction["version"]) == ("sparkscore:job", 1)
 
 
+@EACH_WRITER
 def test_publish_delta__repeat_changes_nothing(
     spark: SparkSession, publish: Publish, tmp_path: Path
 ) -> None:
@@ -117,6 +130,7 @@ def test_publish_delta__repeat_changes_nothing(
     assert len(rows_of(spark, tmp_path / "out")) == 3
 
 
+@EACH_WRITER
 def test_publish_delta__types(spark: SparkSession, publish: Publish, tmp_path: Path) -> None:
     schema = pa.schema(
         {
@@ -143,12 +157,23 @@ def test_publish_delta__types(spark: SparkSession, publish: Publish, tmp_path: P
     assert row.micros == int(noon.replace(tzinfo=timezone.utc).timestamp() * 1e6)
 
 
+def test_publish_delta__old_times(spark: SparkSession, publish: Publish, tmp_path: Path) -> None:
+    schema = pa.schema({"day": pa.date32(), "time": pa.timestamp("us", "UTC")})
+    old = datetime(1066, 10, 14, 9, tzinfo=timezone.utc)
+    publish({0: [{"day": old.date(), "time": old}]}, schema=schema, expected_rows=1)
+    found = spark.read.format("delta").load(str(tmp_path / "out"))
+    (row,) = found.selectExpr("string(day) AS day", "unix_micros(time) AS micros").collect()
+    assert (row.day, row.micros) == ("1066-10-14", int(old.timestamp() * 1e6))
+
+
+@EACH_WRITER
 def test_publish_delta__no_rows(spark: SparkSession, publish: Publish, tmp_path: Path) -> None:
     schema = pa.schema([("prediction", pa.int64())])
     publish({0: []}, schema=schema, expected_rows=0)
     assert spark.read.format("delta").load(str(tmp_path / "out")).columns == ["prediction"]
 
 
+@EACH_WRITER
 def test_publish_delta__folder_with_content(publish: Publish, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "x.txt").write_text("x")
@@ -158,6 +183,7 @@ def test_publish_delta__folder_with_content(publish: Publish, tmp_path: Path) ->
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["x.txt"]
 
 
+@EACH_WRITER
 def test_publish_delta__folder_of_another_job(
     spark: SparkSession, publish: Publish, tmp_path: Path
 ) -> None:
@@ -167,6 +193,7 @@ def test_publish_delta__folder_of_another_job(
     assert len(rows_of(spark, tmp_path / "out")) == 3
 
 
+@EACH_WRITER
 def test_publish_delta__wrong_row_count_is_taken_back(publish: Publish, tmp_path: Path) -> None:
     with pytest.raises(PublishError) as caught:
         publish(expected_rows=4)
@@ -175,6 +202,7 @@ def test_publish_delta__wrong_row_count_is_taken_back(publish: Publish, tmp_path
     assert not (tmp_path / "out").exists()
 
 
+@EACH_WRITER
 def test_publish_delta__failed_job_leaves_nothing(publish: Publish, tmp_path: Path) -> None:
     with pytest.raises(Exception, match="pinned to bigint"):
         publish({0: [1], 1: ["x"]}, schema=pa.schema([("prediction", pa.int64())]))

@@ -23,7 +23,7 @@ EXIT_CODES = {"sparkscore job stream --name strict": 4}
 ELSEWHERE = {
     "sparkscore batch-deployment run --file deployment.yml --input texts --compute "
     "spark://HOST:7077": "spark/test_cluster.py::test_cluster__gives_the_same_bytes_as_local",
-    "spark-submit --master spark://HOST:7077 jobs/score.py compiled/launch.json": (
+    "compiled/submit.sh spark://HOST:7077": (
         "spark/test_cluster.py::test_cluster__compiled_folder_needs_one_command"
     ),
     "sparkscore token create --role contributor --name clerk": (

@@ -120,6 +120,14 @@ def test_compute__tier_in_any_case(tmp_path):
         )
 
 
+_WITHOUT_NODES = {
+    "type": "databricks",
+    "host": "https://adb-1.2.azuredatabricks.net",
+    "staging": "/Volumes/main/team/jobs",
+    "spark_version": "16.4.x-scala2.12",
+}
+_DATABRICKS = {**_WITHOUT_NODES, "node_type_id": "Standard_D4ds_v5"}
+
 REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
     ("endpoint", {"auth_mode": "key"}, "auth_mode", "INVALID_FIELD"),
     ("endpoint", {"auth_mode": "aml_token"}, "auth_mode", "INVALID_FIELD"),
@@ -165,6 +173,19 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
     ("compute", {"master": "spark://a:1"}, "master", "INVALID_FIELD"),
     ("compute", {"min_instances": 3, "max_instances": 2}, "max_instances", "INVALID_FIELD"),
     ("compute", {"spark_conf": {"spark.master": "x"}}, "spark_conf.spark.master", ""),
+    ("compute", {"type": "kubernetes", "staging": "s3://a/b"}, "image", "MISSING_FIELD"),
+    ("compute", {"type": "kubernetes", "image": "a"}, "staging", "MISSING_FIELD"),
+    ("compute", {**_DATABRICKS, "staging": "jobs"}, "staging", "INVALID_FIELD"),
+    ("compute", {**_DATABRICKS, "staging": "s3://u:p@a/b"}, "staging", "CREDENTIALS_IN_URI"),
+    ("compute", _WITHOUT_NODES, "node_type_id", "MISSING_FIELD"),
+    ("compute", {**_DATABRICKS, "host": "https://a.net/?o=1"}, "host", "INVALID_FIELD"),
+    ("compute", {**_DATABRICKS, "namespace": "team"}, "namespace", "INVALID_FIELD"),
+    (
+        "compute",
+        {**_DATABRICKS, "spark_env_vars": {"AWS_SECRET_ACCESS_KEY": "abc"}},
+        "spark_env_vars.AWS_SECRET_ACCESS_KEY",
+        "SECRET_IN_COMPUTE",
+    ),
     (
         "compute",
         {"type": "amlcompute", "ssh_settings": {"admin_password": "abc"}},
@@ -221,7 +242,7 @@ def test_refused_by_name__says_what_to_write(tmp_path, kind):
         "environment": ({"conda": "a.yml"}, "conda_file"),
         "data": ({"type": "mltable"}, "uri_folder"),
         "datastore": ({"credentials": {"sas_token": "?"}}, "AZURE_STORAGE_SAS_TOKEN"),
-        "compute": ({"type": "kubernetes"}, "amlcompute"),
+        "compute": ({"type": "virtualmachine"}, "amlcompute"),
         "invoke": ({"inputs": {"a": {"type": "string"}}}, "environment_variables"),
     }
     addition, hint = hints[kind]
@@ -300,6 +321,7 @@ def test_number__infinite_is_refused_where_all_else_is_free(tmp_path):
 
 BEYOND_SCHEMA = {
     *("path", "max_instances", "profile", "spark_conf.spark.master"),
+    *("staging", "node_type_id", "spark_env_vars.AWS_SECRET_ACCESS_KEY"),
     *("inputs.a.path", "inputs.a.default", "inputs.a b", "inputs.b", "outputs.b"),
 }
 """Keys of REFUSED that are refused for what stands elsewhere or within a text."""

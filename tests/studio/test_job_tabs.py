@@ -179,6 +179,20 @@ def test_settings__without_secrets(follower: Follower, done: str) -> None:
     assert "/studio/models/weights/1" in page
 
 
+def test_settings__link_to_the_page_of_the_platform(
+    follower: Follower, workspace: Workspace
+) -> None:
+    run = {"platform": "databricks", "run_id": "7", "state": "running", "folder": "s3://b/jobs/a"}
+    pages = {"far": "https://pages.example.com/7", "odd": "javascript:alert(1)"}
+    with workspace.store.writing() as writer:
+        for name, url in pages.items():
+            writer.add_job(make_record(workspace, name, remote={**run, "url": url}))
+    page = follower.text("/jobs/far/settings")
+    assert 'href="https://pages.example.com/7"' in page
+    assert "s3://b/jobs/a" in page
+    assert "javascript:" not in follower.text("/jobs/odd/settings")
+
+
 def test_tabs__of_a_job_without_folder(follower: Follower, workspace: Workspace) -> None:
     bare = make_record(workspace, "bare", display_name=HOSTILE, summary=None)
     pruned = make_record(workspace, "pruned", properties={"sparkscore.pruned_at": "2026"})

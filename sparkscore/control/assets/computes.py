@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from sparkscore.state import Reader
 
 LOCAL = "local"
+PLATFORMS = ("databricks", "kubernetes")
+"""Types of computes whose drivers run elsewhere."""
+
 _LOCAL_COMPUTE = Compute(
     name=LOCAL,
     type="local",
@@ -37,6 +40,8 @@ class ComputeTarget:
     """Where a job runs: ``name`` of the compute, and ``master``, which is None on this machine.
 
     ``shared_paths``: the workers see this machine's paths. ``max_instances`` None is no bound.
+    ``platform`` is the document of a compute whose jobs run on Databricks or Kubernetes, empty for
+    others. ``environments`` is auto, build or host, None for what the workspace says.
     """
 
     name: str
@@ -45,6 +50,13 @@ class ComputeTarget:
     max_instances: int | None = None
     shared_paths: bool = True
     spark_conf: dict[str, str] = field(default_factory=dict)
+    platform: dict[str, Any] = field(default_factory=dict)
+    environments: str | None = None
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the driver runs elsewhere too."""
+        return bool(self.platform)
 
     def check_instance_count(self, count: int | None) -> None:
         """Raise InvalidFieldError (INSTANCE_COUNT_OUT_OF_RANGE) for a count beyond the bounds."""
@@ -86,6 +98,8 @@ class ComputeTarget:
             "max_instances": self.max_instances,
             "shared_paths": self.shared_paths,
             "spark_conf": self.spark_conf,
+            "platform": self.platform,
+            "environments": self.environments,
         }
 
 
@@ -199,6 +213,8 @@ class Computes:
             max_instances=found.max_instances,
             shared_paths=found.shared_paths,
             spark_conf=found.spark_conf,
+            platform=found.document if found.type in PLATFORMS else {},
+            environments=found.document.get("environments"),
         )
 
 
@@ -238,7 +254,7 @@ def _read(record: ComputeRecord) -> Compute:
         master=document.get("master"),
         min_instances=document.get("min_instances", 0),
         max_instances=document.get("max_instances"),
-        shared_paths=document.get("shared_paths", True),
+        shared_paths=document.get("shared_paths", document["type"] not in PLATFORMS),
         spark_conf=document.get("spark_conf", {}),
         document=document,
         is_archived=record.is_archived,

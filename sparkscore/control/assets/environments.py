@@ -13,10 +13,9 @@ from sparkscore.control.assets.content import hash_text
 from sparkscore.control.assets.entities import Environment
 from sparkscore.control.assets.naming import check_asset_name, settle_flag_path
 from sparkscore.control.endpoints.precondition import NO_PRECONDITION, Precondition
+from sparkscore.control.environments.documents import describe_environment
 from sparkscore.control.listing_table import Table
 from sparkscore.spec import EnvironmentAssetSpec, EnvironmentSpec, load_document, parse_asset
-from sparkscore.spec.document import read_document
-from sparkscore.spec.entries import Entry
 
 if TYPE_CHECKING:
     from sparkscore.control.workspace import Workspace
@@ -24,6 +23,9 @@ if TYPE_CHECKING:
 
 _CONTENT_KEYS = ("image", "conda_file", "build", "os_type", "inference_config")
 """What an environment consists of; the rest is for people."""
+
+_LATER_KEYS = ("requirements", "python_version", "archive", "python")
+"""The same, but part of the digest only where they are given: older environments keep theirs."""
 
 
 class Environments:
@@ -52,7 +54,7 @@ class Environments:
         conda_file = settle_flag_path(conda_file)
         flags = {"name": name, "version": version, "conda_file": conda_file, **others}
         loaded = load_document(EnvironmentAssetSpec, source, overrides=overrides, flags=flags)
-        document = _describe(loaded.spec, resolve=self._admitting(loaded.resolve))
+        document = describe_environment(loaded.spec, resolve=self._admitting(loaded.resolve))
         draft = Draft(
             name=loaded.spec.name,
             version=loaded.spec.version,
@@ -137,7 +139,7 @@ class Environments:
 def _draft_inline(
     spec: EnvironmentSpec, *, resolve: Callable[[str], str], default_name: str
 ) -> Draft:
-    document = _describe(spec, resolve=resolve)
+    document = describe_environment(spec, resolve=resolve)
     digest = _digest(document)
     return Draft(
         name=check_asset_name(spec.name or default_name, what="environment.name"),
@@ -148,27 +150,9 @@ def _draft_inline(
     )
 
 
-def _describe(spec: EnvironmentSpec, *, resolve: Callable[[str], str]) -> dict[str, Any]:
-    """The environment as JSON types, without name and version."""
-    document = spec.model_dump(mode="json", exclude_none=True, exclude={"name", "version"})
-    if isinstance(spec.conda_file, str):
-        file = Path(resolve(spec.conda_file))
-        document["conda_file"] = _plain(read_document(file, kind="conda"))
-    if spec.build is not None and spec.build.path is not None:
-        document["build"]["path"] = resolve(spec.build.path)
-    return document
-
-
-def _plain(entry: Entry) -> Any:
-    if isinstance(entry.content, dict):
-        return {name: _plain(member) for name, member in entry.content.items()}
-    if isinstance(entry.content, list):
-        return [_plain(member) for member in entry.content]
-    return entry.content
-
-
 def _digest(document: Mapping[str, Any]) -> str:
     content = {key: document.get(key) for key in _CONTENT_KEYS}
+    content |= {key: document[key] for key in _LATER_KEYS if key in document}
     return hash_text(json.dumps(content, sort_keys=True))
 
 

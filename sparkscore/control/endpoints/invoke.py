@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sparkscore.control.endpoints.job_plan import PlannedJob, plan_job
+from sparkscore.control.endpoints.remote_plan import compile_planned
 from sparkscore.control.endpoints.request import InvokeRequest, settle_request
 from sparkscore.control.job_folder import making_folder, write_job_files
 from sparkscore.control.jobs.processes import is_alive
@@ -22,6 +23,7 @@ from sparkscore.errors import AlreadyExistsError, StateError
 from sparkscore.messages.input_list import INPUT_LIST_FILE, write_input_list
 from sparkscore.plan.machine import read_machine
 from sparkscore.state.records import JobRecord
+from sparkscore.targets.base import CompiledApplication
 
 if TYPE_CHECKING:
     from sparkscore.control.jobs import Job
@@ -86,17 +88,23 @@ def _make_folder(workspace: Workspace, planned: PlannedJob) -> None:
 
     Raises AlreadyExistsError if another process has taken the name meanwhile.
     """
-    place = planned.place
-    application = plan_application(
-        planned.deployment, place=place, master=place.master, machine=read_machine()
-    )
-    compiled = planned.target.compile(application)
+    place, compiled = planned.place, _compile(planned)
     with _taking_back(workspace) as recorded, making_folder(place.job_folder) as folder:
         write_job_files(folder, deployment=planned.deployment, place=place, linked_model=True)
         write_target_files(compiled, folder=folder)
         if planned.retried is not None:
             write_input_list(folder / INPUT_LIST_FILE, planned.retried.paths)
         recorded.append(_record_job(workspace, planned.record))
+
+
+def _compile(planned: PlannedJob) -> CompiledApplication:
+    place = planned.place
+    if planned.record.remote is not None:
+        return compile_planned(planned.deployment, place, planned.record.remote)
+    application = plan_application(
+        planned.deployment, place=place, master=place.master, machine=read_machine()
+    )
+    return planned.target.compile(application)
 
 
 def _record_job(workspace: Workspace, record: JobRecord) -> JobRecord:

@@ -14,17 +14,28 @@ from typing import TYPE_CHECKING, Any
 from sparkscore.control.compile import CompiledJob, compile_prepared
 from sparkscore.control.deployment import PreparedDeployment, prepare_loaded
 from sparkscore.control.endpoints.registration import LOCAL_COMPUTE, WorkspaceReferences
+from sparkscore.control.endpoints.remote_plan import (
+    check_remote,
+    describe_remote,
+    find_own_input,
+)
 from sparkscore.control.endpoints.request import InvokeRequest
+from sparkscore.control.environments.job import (
+    choose_mode,
+    is_local_master,
+    settle_environment,
+)
 from sparkscore.control.jobs.mirror import get_mirror
 from sparkscore.control.jobs.processes import get_own_identity
 from sparkscore.control.launch import JobPlace, build_output
+from sparkscore.control.needs import check_needs
 from sparkscore.control.one_shot import check_place
 from sparkscore.errors import InvalidFieldError, NotFoundError, PlanError
 from sparkscore.messages.launch import InputMessage
 from sparkscore.spec import LoadedDeployment, load_deployment, parse_output
 from sparkscore.state.job_status import NOT_STARTED
 from sparkscore.state.records import DeploymentRecord, EndpointRecord, JobRecord
-from sparkscore.targets.base import Target
+from sparkscore.targets.base import DriverTarget
 from sparkscore.targets.registry import get_compute
 
 if TYPE_CHECKING:
@@ -47,7 +58,7 @@ class PlannedJob:
     record: JobRecord
     deployment: PreparedDeployment
     place: JobPlace
-    target: Target
+    target: DriverTarget
     retried: RetriedInputs | None = None
 
 
@@ -70,14 +81,25 @@ def plan_job(
     job_name = _get_job_name(request.job_name)
     endpoint, loaded = _load(workspace, endpoint_name, request)
     compute = _get_compute(workspace, loaded, request)
-    prepared = _prepare(workspace, loaded, request, compute=compute)
+    prepared = settle_environment(
+        _prepare(workspace, loaded, request, compute=compute),
+        mode=_choose_mode(workspace, compute),
+        is_local=is_local_master(compute.master) and not compute.is_remote,
+    )
+    remote = describe_remote(workspace, compute, job_name=job_name)
     target = get_compute(compute.master).target
-    target.get_environment(os.environ, master=compute.master)
+    if remote is None:
+        target.get_environment(os.environ, master=compute.master)
     source = _find_source(workspace, request, compute=compute)
     place = _plan_place(
         workspace, prepared, request=request, source=source, job_name=job_name, compute=compute
     )
-    check_place(place)
+    if remote is None:
+        check_needs(target, prepared, place)
+        check_place(place)
+    else:
+        place = replace(place, staging=remote["folder"], mirror=None)
+        check_remote(compute, prepared, place, options=remote["options"])
     record = _make_record(
         endpoint,
         loaded,
@@ -86,6 +108,7 @@ def plan_job(
         source=source,
         compute=compute,
         digest=digest,
+        remote=remote,
     )
     if source.retried is not None:
         source.retried.check_output(place.output)
@@ -99,10 +122,16 @@ def compile_job(
     *,
     target: str,
     folder: Path,
+    compute_file: Path | None = None,
 ) -> CompiledJob:
-    """A job of a registered deployment, written for ``target`` into a new folder."""
+    """A job of a registered deployment, written for ``target`` into a new folder.
+
+    ``compute_file`` is the YAML file of a compute, in place of a registered one.
+    """
+    from sparkscore.control.compile_compute import describe_compute, read_compute
+
     _, loaded = _load(workspace, endpoint_name, request)
-    compute = _get_compute(workspace, loaded, request)
+    compute = read_compute(compute_file) or _get_compute(workspace, loaded, request)
     source = _resolve_input(workspace, request, compute=compute)
     output_path: str | None = None
     options: dict[str, str] = {}
@@ -115,6 +144,9 @@ def compile_job(
         input_=_describe_input(source, request),
         output_path=output_path,
         output_options=options,
+        compute=describe_compute(workspace, compute),
+        is_chosen=compute_file is not None or request.compute is not None,
+        environments=_choose_mode(workspace, compute),
     )
 
 
@@ -206,6 +238,10 @@ def _prepare(
     return replace(prepared, spark_conf={**compute.spark_conf, **prepared.spark_conf})
 
 
+def _choose_mode(workspace: Workspace, compute: ComputeTarget) -> str:
+    return choose_mode(compute.environments, workspace.config.environments)
+
+
 def _find_source(
     workspace: Workspace, request: InvokeRequest, *, compute: ComputeTarget
 ) -> _Source:
@@ -213,7 +249,8 @@ def _find_source(
         from sparkscore.control.endpoints.retry import find_retried
 
         retried = find_retried(workspace, request.retry_of)
-        compute.check_sees(retried.root, job=retried.name)
+        if find_own_input(compute, retried.root, input_type=None) is None:
+            compute.check_sees(retried.root, job=retried.name)
         return _Source(retried.to_message(), retried.to_record(), retried)
     source = _resolve_input(workspace, request, compute=compute)
     described = {"type": source.type, "path": source.asset, "uri": source.uri}
@@ -229,7 +266,8 @@ def _resolve_input(
         raise PlanError(
             "no input was given: name a data asset, URI or path with --input", condition="NO_INPUT"
         )
-    return resolve_input(
+    own = find_own_input(compute, request.input, input_type=request.input_type)
+    return own or resolve_input(
         workspace,
         request.input,
         input_type=request.input_type,
@@ -265,6 +303,7 @@ def _plan_place(
         created_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         master=compute.master,
         mirror=get_mirror(workspace, job_name),
+        relay=not compute.shared_paths,
     )
 
 
@@ -296,6 +335,7 @@ def _make_record(
     source: _Source,
     compute: ComputeTarget,
     digest: str,
+    remote: dict[str, Any] | None,
 ) -> JobRecord:
     now = time.time()
     return JobRecord(
@@ -317,6 +357,7 @@ def _make_record(
         tags=dict(request.tags),
         creator=get_own_identity(),
         retry_of=request.retry_of,
+        remote=remote,
     )
 
 

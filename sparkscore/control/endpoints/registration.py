@@ -6,11 +6,13 @@ deployment refers to never changes beneath it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sparkscore.control.access.places import admit, admit_file
 from sparkscore.control.deployment import find_code_folder, is_registered, placing
+from sparkscore.control.environments.model import OF_MODEL
 from sparkscore.control.model import LocalModel, Model
 from sparkscore.control.scoring_script import check_scoring_script
 from sparkscore.listing.location import find_local_path
@@ -39,6 +41,10 @@ class WorkspaceReferences:
     def find_code(self, reference: str) -> Path:
         """The folder of registered code."""
         return self._workspace.code.resolve(reference).path
+
+    def find_environment(self, reference: str) -> Mapping[str, Any]:
+        """The document of a registered environment."""
+        return self._workspace.environments.resolve(reference).document
 
 
 def register_deployment(
@@ -80,7 +86,9 @@ def check_deployment(
     with placing(loaded, "model"):
         _check_model(workspace, loaded)
     with placing(loaded, "environment"):
-        if isinstance(spec.environment, str):
+        if spec.environment == OF_MODEL:
+            pass
+        elif isinstance(spec.environment, str):
             workspace.environments.resolve(spec.environment)
         elif spec.environment is not None:
             workspace.environments.check_inline(
@@ -147,6 +155,8 @@ def _register_code(workspace: Workspace, loaded: LoadedDeployment) -> str:
 
 def _register_environment(workspace: Workspace, loaded: LoadedDeployment) -> str:
     spec = loaded.spec
+    if spec.environment == OF_MODEL:
+        return OF_MODEL
     if isinstance(spec.environment, str):
         return workspace.environments.resolve(spec.environment).reference
     assert spec.environment is not None

@@ -27,7 +27,8 @@ def cancel_record(workspace: Workspace, record: JobRecord) -> JobRecord:
         raise _ended(record)
     note_job(workspace, record.name)
     changed = change_job(workspace.store, record.name, _cancel)
-    if changed.driver is not None and is_alive(changed.launcher) is False:
+    has_driver = changed.driver is not None or changed.remote is not None
+    if has_driver and not is_terminal(changed.status) and is_alive(changed.launcher) is False:
         start_launcher(workspace.store, changed.name, workspace_folder=workspace.folder)
     if is_terminal(changed.status):
         tell_ends(workspace)

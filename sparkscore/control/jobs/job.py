@@ -138,6 +138,7 @@ class Job:
             "inputs": record.inputs,
             "outputs": record.outputs,
             "compute": record.compute,
+            "platform_run": self.platform_run,
             "deployment": record.deployment,
             "input_counts": self.input_counts,
             "progress": self._progress(),
@@ -151,6 +152,7 @@ class Job:
             "job_folder": record.folder,
             "interactionEndpoints": {"Studio": {"endpoint": self.studio_endpoint}},
             "services": {
+                **self._find_platform_service(),
                 "Studio": {"type": "Studio", "endpoint": self.studio_endpoint},
                 "Tracking": {
                     "type": "Tracking",
@@ -158,6 +160,21 @@ class Job:
                 },
             },
         }
+
+    @property
+    def platform_run(self) -> dict[str, Any] | None:
+        """The run on a platform: platform, run_id, url of its page, state and message there, and
+        the folder of its files; None for a job whose driver runs here."""
+        remote = self.record.remote
+        names = ("platform", "run_id", "url", "state", "message", "folder")
+        return None if remote is None else {name: remote.get(name) for name in names}
+
+    def _find_platform_service(self) -> dict[str, Any]:
+        run = self.platform_run
+        if run is None or run["url"] is None:
+            return {}
+        name = str(run["platform"]).capitalize()
+        return {name: {"type": name, "endpoint": run["url"]}}
 
     @property
     def input_counts(self) -> dict[str, int] | None:

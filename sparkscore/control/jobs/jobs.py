@@ -12,7 +12,7 @@ from sparkscore.control.jobs.job import Job, OnStatus
 from sparkscore.control.jobs.look import change_job, find_live_status, refresh_job
 from sparkscore.control.jobs.processes import is_alive
 from sparkscore.control.jobs.queue import count_ahead, is_parked
-from sparkscore.control.jobs.start import start_forgotten, start_launcher
+from sparkscore.control.jobs.start import start_adopting, start_forgotten, start_launcher
 from sparkscore.control.jobs.stream import OnLine, stream_job
 from sparkscore.control.listing_table import Table
 from sparkscore.control.webhooks.telling import note_job, tell_ends
@@ -56,6 +56,8 @@ class Jobs:
                 parks_beyond=place.parks_beyond,
             )
             record = self._read(name)
+        if record.remote is not None:
+            record = start_adopting(place.store, record, workspace_folder=place.folder)
         return self._look(record)
 
     def list(

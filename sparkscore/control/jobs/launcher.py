@@ -9,7 +9,6 @@ the driver goes on; see ``refresh``.
 from __future__ import annotations
 
 import dataclasses
-import os
 import shutil
 import sys
 import time
@@ -21,13 +20,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sparkscore.control.jobs.look import (
-    LAUNCHER_LOG,
-    change_job,
-    get_launch_path,
-    look_at,
-    refresh_job,
-)
+from sparkscore.control.jobs.drivers import adopt_driver, start_driver
+from sparkscore.control.jobs.look import LAUNCHER_LOG, change_job, look_at, refresh_job
 from sparkscore.control.jobs.mlflow_run import write_sample
 from sparkscore.control.jobs.parking import find_next_parked
 from sparkscore.control.jobs.processes import find_identity, get_own_identity, is_alive
@@ -43,17 +37,12 @@ from sparkscore.control.jobs.tracking import note_job, start_writing
 from sparkscore.control.watch import Cancellation, wait_for_summary
 from sparkscore.control.webhooks.telling import tell_ends
 from sparkscore.control.workspace import Workspace
-from sparkscore.errors import CanceledError, MessageError, SparkscoreError, StateError
-from sparkscore.messages.codec import from_json
-from sparkscore.messages.launch import LAUNCH_FILE, LaunchMessage
+from sparkscore.errors import CanceledError, SparkscoreError, StateError
 from sparkscore.messages.status import CANCELED, STARTING
-from sparkscore.plan.machine import read_machine
-from sparkscore.plan.spark_application import SCRATCH_NAME, plan_launched_application
+from sparkscore.plan.spark_application import SCRATCH_NAME
 from sparkscore.state import JobRecord, Reader, Store
-from sparkscore.state.job_status import WAITING, advance, find_stage, is_terminal
+from sparkscore.state.job_status import PREPARING, WAITING, advance, find_stage, is_terminal
 from sparkscore.targets.base import TargetRun
-from sparkscore.targets.process import AdoptedDriver
-from sparkscore.targets.registry import get_compute
 
 POLL_SECONDS = 0.5
 HEARTBEAT_SECONDS = 5.0
@@ -184,11 +173,17 @@ class Launcher:
 
     def _run(self, record: JobRecord) -> Callable[..., JobRecord] | None:
         """Wait for the turn, start or adopt the driver, watch it; how the record then ends."""
+        if record.remote is not None:
+            return self._run_on_platform(record)
         if find_stage(record) in WAITING:
             if not self._wait_for_turn():
                 say("canceled while it waited")
                 return None
-            run = start_driver(record, secret_variables=self._secret_variables)
+            run = start_driver(
+                record,
+                secret_variables=self._secret_variables,
+                on_poll=partial(self._poll_build, record),
+            )
             self._record_driver(run)
             self._start_next(record)
         else:
@@ -202,6 +197,26 @@ class Launcher:
             on_poll=self._poll,
         )
         return partial(end_with_summary, summary=summary)
+
+    def _run_on_platform(self, record: JobRecord) -> Callable[..., JobRecord] | None:
+        """The same for a job whose driver runs elsewhere."""
+        from sparkscore.control.jobs.remote_compile import open_platform
+        from sparkscore.control.jobs.remote_run import RemoteHooks, run_remote
+
+        if find_stage(record) in WAITING:
+            if not self._wait_for_turn():
+                say("canceled while it waited")
+                return None
+            with self._store.reading() as reader:
+                record = reader.get_job(self._name)
+        hooks = RemoteHooks(
+            change=lambda change: patiently(partial(self._change, change)),
+            poll=self._poll,
+            say=say,
+            cancellation=self._cancellation,
+            open_platform=open_platform,
+        )
+        return partial(end_with_summary, summary=run_remote(record, hooks))
 
     def _wait_for_turn(self) -> bool:
         """Block until the job may start and is Starting; False if it has ended meanwhile."""
@@ -246,7 +261,7 @@ class Launcher:
             if not is_ours or self._look_ahead(record, writer)[0]:
                 return False
             now = time.time()
-            started = advance(record, STARTING, at=now)
+            started = advance(record, STARTING if record.remote is None else PREPARING, at=now)
             writer.update_job(dataclasses.replace(started, heartbeat_at=now))
             return True
 
@@ -259,6 +274,15 @@ class Launcher:
                 start = partial(start_launcher, self._store, name, workspace_folder=self._folder)
                 with _going_on():
                     patiently(start, seconds=patience_seconds)
+
+    def _poll_build(self, record: JobRecord) -> None:
+        """While the job's environment is built: heartbeats, and the wish to cancel."""
+        self._beat_while_waiting(record)
+        if time.monotonic() - self._polled_at >= POLL_SECONDS:
+            self._polled_at = time.monotonic()
+            with suppress(StateError), self._store.reading() as reader:
+                if reader.get_job(self._name).cancel_requested_at is not None:
+                    raise CanceledError(f"job {self._name} was canceled before it started")
 
     def _beat_while_waiting(self, record: JobRecord) -> None:
         if time.monotonic() - self._heartbeat_at < HEARTBEAT_SECONDS:
@@ -327,53 +351,6 @@ class Launcher:
         return change_job(
             self._store, self._name, lambda job: change(job) if job.launcher == own else job
         )
-
-
-def start_driver(record: JobRecord, *, secret_variables: frozenset[str] = frozenset()) -> TargetRun:
-    """Start the driver of a job from the launch message in its folder, on the target it names.
-
-    ``secret_variables`` of the environment are the launcher's: scripts could read the driver's.
-    Raises MessageError, SubmitError, MissingDependencyError and whatever the plan refuses.
-    """
-    folder = Path(record.folder)
-    launch = read_launch(folder / LAUNCH_FILE)
-    compute = get_compute(launch.master)
-    application = plan_launched_application(
-        launch,
-        entry_point=str(folder / "score.py"),
-        launch_path=get_launch_path(record),
-        machine=read_machine(),
-        py_files=(str(folder / "sparkscore.zip"),),
-    )
-    environment = compute.target.get_environment(
-        {key: os.environ[key] for key in os.environ if key not in secret_variables},
-        master=compute.master,
-        is_detached=True,
-    )
-    return compute.target.submit(
-        compute.target.compile(application),
-        environment=environment,
-        log_file=folder / "logs" / "driver.log",
-    )
-
-
-def adopt_driver(record: JobRecord) -> TargetRun:
-    """A driver that an earlier launcher started."""
-    assert record.driver is not None, "a job that is claimed while it runs has a living driver"
-    return AdoptedDriver(
-        record.driver.process_id,
-        marker=get_launch_path(record),
-        is_alive=lambda: is_alive(record.driver) is True,
-    )
-
-
-def read_launch(file: Path) -> LaunchMessage:
-    """The launch message; raises MessageError if it cannot be read."""
-    try:
-        text = file.read_bytes()
-    except OSError as error:
-        raise MessageError(f"{file} cannot be read: {error.strerror}", where=str(file)) from error
-    return from_json(LaunchMessage, text, where=str(file))
 
 
 def _end_once(record: JobRecord, *, end: Callable[..., JobRecord]) -> JobRecord:

@@ -67,6 +67,8 @@ def look_at(record: JobRecord) -> Seen:
     Processes first: what a dead driver has not written by then it never will.
     """
     creator, launcher, driver = map(is_alive, (record.creator, record.launcher, record.driver))
+    if record.remote is not None and find_stage(record) not in WAITING:
+        driver = None  # it runs on a platform, out of sight
     files = WatchedFiles.of(Path(record.folder))
     is_over = launcher is False and driver is False
     return Seen(
@@ -104,6 +106,8 @@ def get_launch_path(record: JobRecord) -> str:
 def _with_driver(record: JobRecord) -> JobRecord:
     """The record with a driver whose launcher was killed before it could record it."""
     if record.driver is not None or record.launcher is None or find_stage(record) in WAITING:
+        return record
+    if record.remote is not None:
         return record
     if is_alive(record.launcher) is not False:
         return record

@@ -37,6 +37,13 @@ def get_mirror(workspace: Workspace, job_name: str) -> MirrorMessage | None:
     return MirrorMessage(uri=f"{root.rstrip('/')}/{job_name}")
 
 
+def find_record_mirror(workspace: Workspace, record: JobRecord) -> MirrorMessage | None:
+    """Where the copy of a job's folder is: a platform's job has it where its driver keeps it."""
+    if record.remote is not None:
+        return MirrorMessage(uri=record.remote["folder"], options=dict(record.remote["options"]))
+    return get_mirror(workspace, record.name)
+
+
 @contextmanager
 def reading_job_folder(job: Job, *, is_wanted: IsWanted) -> Iterator[Path]:
     """The job's folder, or a temporary one with the wanted files of its copy.
@@ -46,7 +53,7 @@ def reading_job_folder(job: Job, *, is_wanted: IsWanted) -> Iterator[Path]:
     (MIRROR_NOT_READABLE).
     """
     folder = Path(job.record.folder)
-    mirror = get_mirror(job.workspace, job.name)
+    mirror = find_record_mirror(job.workspace, job.record)
     if folder.is_dir() or (mirror is None and not job.is_ended):
         yield folder
         return
@@ -68,7 +75,7 @@ class MirrorFiles:
     """The files of a job's copy but for its results; nothing where there is no copy."""
 
     def __init__(self, workspace: Workspace, record: JobRecord) -> None:
-        self._mirror = get_mirror(workspace, record.name)
+        self._mirror = find_record_mirror(workspace, record)
         output = ((record.summary or {}).get("output") or {}).get("path")
         self._results = None if output is None else str(output)
 

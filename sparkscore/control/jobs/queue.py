@@ -4,7 +4,8 @@ At most ``max_running_jobs`` of a workspace run at once. A waiting job has its o
 asks here, or it is parked: it has none yet, and the launchers of jobs that the same process made
 give it one in time, see ``parking``. A job whose processes are dead holds nobody up; neither does
 one on another host whose heartbeat is stale. A job on a Spark cluster (``spark://...``) has its
-driver here and its work there: it takes no place in the queue and waits for nobody.
+driver here and its work there, one on a platform has both there: they take no place in the queue
+and wait for nobody.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ IsAlive = Callable[[ProcessIdentity | None], bool | None]
 
 def takes_turns(record: JobRecord) -> bool:
     """Whether the job waits for its turn: local ones do."""
-    return not str(record.compute.get("master") or "").startswith("spark://")
+    is_on_cluster = str(record.compute.get("master") or "").startswith("spark://")
+    return record.remote is None and not is_on_cluster
 
 
 def count_ahead(

@@ -9,6 +9,9 @@ A live launcher keeps its job's record; without one, whoever looks at the job do
 - ended by its summary, else Failed (LAUNCHER_DIED, DRIVER_DIED) once its processes are known to be
   dead, or Canceled if that had been asked for.
 
+A job on a platform goes on without its launcher: who looks at it gives it another one, which finds
+out how it ends.
+
 Ages are those of the freshest sign. Clocks of hosts and file systems differ, so a sign from the
 future by more than STALE_SECONDS tells nothing.
 """
@@ -144,6 +147,8 @@ def _find_end(record: JobRecord, seen: Seen) -> JobRecord | None:
     if record.launcher is None:
         return _find_end_before_launch(record, seen)
     if seen.launcher_is_alive or seen.driver_is_alive:
+        return None
+    if record.remote is not None and seen.driver_is_alive is None:
         return None
     out_of_sight = seen.launcher_is_alive is None or seen.driver_is_alive is None
     if out_of_sight and (record.cancel_requested_at is None or _is_fresh(record, seen)):

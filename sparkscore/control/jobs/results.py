@@ -111,7 +111,8 @@ class _Results:
             reader = reader.format("delta").option("versionAsOf", self._version)
             return reader.load(self._path)
         if self._format == "parquet":
-            return reader.parquet(self._path)
+            # Without it Spark 3.5 refuses days before 1582 in a file that Spark has not written.
+            return reader.option("datetimeRebaseMode", "CORRECTED").parquet(self._path)
         schema = self._find_schema()
         if schema is None:
             return spark.createDataFrame(self.read())

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +19,11 @@ from sparkscore.control.jobs.job import refuse_pruned_record
 from sparkscore.control.jobs.look import change_job, refresh_job
 from sparkscore.control.jobs.processes import get_own_identity, is_alive
 from sparkscore.control.jobs.refresh import end_interrupted, end_with_summary
+from sparkscore.control.jobs.remote_resume import (
+    check_same_place,
+    make_next_run,
+    prepare_remote_resume,
+)
 from sparkscore.control.resume import (
     check_resumable,
     find_completed_job,
@@ -68,20 +73,38 @@ def resume_record(
             return change_job(workspace.store, name, partial(_complete, summary=completed))
         launch = read_job_launch(Path(record.folder))
         target = _find_compute(workspace, record, launch, overrides=overrides, compute=compute)
-        job = prepare_resume(
-            Path(record.folder),
-            launch,
-            overrides,
-            master=launch.master if target is None else target.master,
-            spark_conf={**_get_spark_conf(workspace, record, launch, target), **read_conf(conf)},
-            is_detached=True,
-        )
+        settled = {**_get_spark_conf(workspace, record, launch, target), **read_conf(conf)}
+        write = _prepare(record, launch, overrides, target=target, spark_conf=settled)
         resumed = resume(record, at=time.time(), by=get_own_identity())
         resumed = _change(resumed, overrides=overrides, target=target)
         with workspace.store.writing() as writer:
             if writer.get_job(name).revision == record.revision:
-                write_resume(job)
+                write()
                 return writer.update_job(resumed)
+
+
+def _prepare(
+    record: JobRecord,
+    launch: LaunchMessage,
+    overrides: Sequence[str],
+    *,
+    target: ComputeTarget | None,
+    spark_conf: Mapping[str, str],
+) -> Callable[[], None]:
+    """What writes the launch message of the next run, once everything about it was checked."""
+    if record.remote is not None:
+        remote = prepare_remote_resume(record, launch, overrides, spark_conf=spark_conf)
+        return remote.write
+    job = prepare_resume(
+        Path(record.folder),
+        launch,
+        overrides,
+        master=launch.master if target is None else target.master,
+        relay=None if target is None else not target.shared_paths,
+        spark_conf=spark_conf,
+        is_detached=True,
+    )
+    return partial(write_resume, job)
 
 
 def _complete(record: JobRecord, *, summary: SummaryMessage) -> JobRecord:
@@ -143,7 +166,9 @@ def _find_compute(
             workspace.computes.resolve(record.compute.get("name"), instance_count=count)
         return None
     target = workspace.computes.resolve(compute, instance_count=count)
-    target.check_sees(launch.input.uri, job=launch.job_name)
+    check_same_place(record, platform=target.platform, asked=compute)
+    if not target.is_remote:
+        target.check_sees(launch.input.uri, job=launch.job_name)
     return target
 
 
@@ -170,7 +195,8 @@ def _change(
         deployment = load_deployment(deployment, overrides=overrides).spec.to_document()
     if target is not None:
         compute = {"name": target.name, "master": target.master}
-    return dataclasses.replace(record, deployment=deployment, compute=compute)
+    changed = dataclasses.replace(record, deployment=deployment, compute=compute)
+    return make_next_run(changed, platform={} if target is None else target.platform)
 
 
 def _folder_gone(workspace: Workspace, record: JobRecord) -> NotFoundError:

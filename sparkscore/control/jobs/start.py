@@ -82,6 +82,19 @@ def start_forgotten(
             )
 
 
+def start_adopting(store: Store, record: JobRecord, *, workspace_folder: Path) -> JobRecord:
+    """Start a launcher for a job that goes on elsewhere and whose launcher was killed.
+
+    What goes wrong with that is tried again by who looks next.
+    """
+    if record.remote is None or is_terminal(record.status) or find_stage(record) in WAITING:
+        return record
+    if is_alive(record.launcher) is False:
+        with suppress(SparkscoreError):
+            return start_launcher(store, record.name, workspace_folder=workspace_folder)
+    return record
+
+
 def _launch(store: Store, record: JobRecord, *, workspace_folder: Path) -> JobRecord:
     name = record.name
     try:
@@ -108,7 +121,8 @@ def _end_unclaimed(record: JobRecord, error: SubmitError) -> JobRecord:
 def claim_job(store: Store, name: str, launcher: ProcessIdentity) -> JobRecord | None:
     """Make ``launcher`` the job's launcher; None if it has ended or has another one.
 
-    A job whose launcher is dead is given to another while it waits, and while its driver lives.
+    A job whose launcher is dead is given to another while it waits, and while its driver lives; a
+    job on a platform until it has ended.
     """
     with store.writing() as writer:
         record = writer.get_job(name)
@@ -116,7 +130,8 @@ def claim_job(store: Store, name: str, launcher: ProcessIdentity) -> JobRecord |
             return record
         if is_terminal(record.status) or is_alive(record.launcher) is not False:
             return None
-        if find_stage(record) not in WAITING and not is_alive(record.driver):
+        is_here = record.remote is None
+        if is_here and find_stage(record) not in WAITING and not is_alive(record.driver):
             return None
         now = time.time()
         queued = advance(record, QUEUED, at=now) if record.status == NOT_STARTED else record

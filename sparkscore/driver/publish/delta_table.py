@@ -7,10 +7,11 @@ committed after; a commit with another number is taken back.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,10 +29,11 @@ from sparkscore.driver.publish.delta_target import (
 )
 from sparkscore.driver.publish.gate import OPEN_GATE, PublishGate
 from sparkscore.driver.publish.published import PublishedOutput
+from sparkscore.driver.spark_features import OLD_TIMES_AS_THEY_ARE
 from sparkscore.driver.spark_jobs import canceling_jobs
 from sparkscore.driver.staging import STAGED_DDL, check_staging
 from sparkscore.errors import PublishError
-from sparkscore.executor.decode import decode_payloads
+from sparkscore.executor.decode import decode_broadcasts, decode_payloads
 from sparkscore.executor.result_schema import schema_to_bytes
 from sparkscore.messages.launch import OutputMessage
 
@@ -50,13 +52,14 @@ def publish_delta(
     user_metadata: Mapping[str, Any],
     expected_rows: int,
     gate: PublishGate = OPEN_GATE,
+    is_relayed: bool = False,
 ) -> PublishedOutput:
     """Write the staged results to the folder ``output.path`` or the table ``output.table``.
 
     A folder must not exist or be empty; a table may exist if ``output.mode`` is append or
     overwrite and its columns can hold the results. A repeat after success changes nothing and
     returns the same again; files that a killed driver of this job left in a folder, without a
-    commit, are removed first.
+    commit, are removed first. ``is_relayed``: executors do not see the staged files.
     """
     target = _target(spark, output, gate)
     published = find_published(target, output, job_name=job_name)
@@ -70,7 +73,8 @@ def publish_delta(
             canceling_jobs(spark, f"sparkscore {job_name} publish", gate.check),
         ):
             target.announce()
-            target.write(_decoded(spark, staged_files, fitted), options)
+            with _decoded(spark, staged_files, fitted, is_relayed=is_relayed) as rows:
+                target.write(rows, options)
         published = find_published(target, output, job_name=job_name)
     return _check_rows(target, published, expected_rows=expected_rows)
 
@@ -95,6 +99,7 @@ def _write_conf(options: Mapping[str, str], staged_files: Sequence[Path]) -> dic
         "spark.sql.execution.arrow.maxRecordsPerBatch": str(_batch_rows(staged_files)),
         "spark.databricks.delta.commitInfo.userMetadata": options["userMetadata"],
         "spark.databricks.delta.snapshotPartitions": "2",
+        **OLD_TIMES_AS_THEY_ARE,
     }
 
 
@@ -108,11 +113,44 @@ def _batch_rows(staged_files: Sequence[Path]) -> int:
     return max(1, min(_MAX_ARROW_BATCH_ROWS, _ARROW_BATCH_BYTES // largest))
 
 
-def _decoded(spark: SparkSession, staged_files: Sequence[Path], schema: Any) -> DataFrame:
+@contextmanager
+def _decoded(
+    spark: SparkSession, staged_files: Sequence[Path], schema: Any, *, is_relayed: bool
+) -> Iterator[DataFrame]:
     """The results as rows, in as many partitions as make files of a good size for readers."""
     columns = from_arrow_schema(schema)
     if not staged_files:
-        return spark.createDataFrame([], columns)
+        yield spark.createDataFrame([], columns)
+    elif is_relayed:
+        with _broadcasting(spark, staged_files) as groups:
+            decode = partial(decode_broadcasts, groups=groups, schema=schema_to_bytes(schema))
+            yield spark.range(0, len(groups), 1, len(groups)).mapInArrow(decode, columns)
+    else:
+        yield _read_staged(spark, staged_files, schema, columns)
+
+
+@contextmanager
+def _broadcasting(spark: SparkSession, files: Sequence[Path]) -> Iterator[list[list[Any]]]:
+    """Staged files given to executors, in groups of about one file of the table each."""
+    groups: list[list[Any]] = []
+    size_bytes = _FILE_BYTES
+    try:
+        for file in files:
+            if size_bytes >= _FILE_BYTES:
+                groups.append([])
+                size_bytes = 0
+            groups[-1].append(spark.sparkContext.broadcast(file.read_bytes()))
+            size_bytes += file.stat().st_size
+        yield groups
+    finally:
+        for content in itertools.chain.from_iterable(groups):
+            with suppress(Exception):
+                content.destroy()
+
+
+def _read_staged(
+    spark: SparkSession, staged_files: Sequence[Path], schema: Any, columns: Any
+) -> DataFrame:
     staged = spark.read.schema(STAGED_DDL).parquet(*map(str, staged_files))
     size_bytes = sum(file.stat().st_size for file in staged_files)
     return (

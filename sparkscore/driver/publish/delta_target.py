@@ -26,6 +26,11 @@ _UNCOMMITTED = re.compile(
 """Data files, and of the log what is no commit: ``<version>.json`` alone makes a table."""
 
 
+def is_uncommitted(name: str) -> bool:
+    """Whether a file of this relative name may be left of a write that was not committed."""
+    return _UNCOMMITTED.fullmatch(name) is not None
+
+
 class DeltaTarget(Protocol):
     """A place for one transaction."""
 
@@ -107,9 +112,7 @@ class FolderTarget:
         if not self._files.isdir(self._root):
             return False
         root = f"{self._root.rstrip('/')}/"
-        return all(
-            _UNCOMMITTED.fullmatch(name.removeprefix(root)) for name in self._files.find(self._root)
-        )
+        return all(is_uncommitted(name.removeprefix(root)) for name in self._files.find(self._root))
 
     def write(self, frame: DataFrame, options: dict[str, str]) -> None:
         frame.write.format("delta").options(**options).mode("errorifexists").save(self._path)

@@ -19,7 +19,8 @@ class PublishGate:
     """Between an output that is written and its name.
 
     ``check`` raises if the job is to stop, ``confirm`` if another driver holds the job folder.
-    ``file`` keeps the record of what is about to appear, None for no record. Names of temporary
+    ``file`` keeps the record of what is about to appear, None for no record; ``keep`` is called
+    once it is written, and raises if the output must not appear after all. Names of temporary
     files hold ``token``: a driver that was taken over can never name a file of its successor's.
     """
 
@@ -27,6 +28,7 @@ class PublishGate:
     token: int = 1
     check: Callable[[], None] = lambda: None
     confirm: Callable[[], None] = lambda: None
+    keep: Callable[[], None] = lambda: None
 
     def announce(self, message: PublishMessage) -> None:
         """Record an output just before it appears; raises what ``check`` and ``confirm`` do."""
@@ -34,6 +36,7 @@ class PublishGate:
         self.confirm()
         if self.file is not None:
             replace_text(self.file, to_json(message, indent=2) + "\n")
+            self.keep()
 
     def find_announced(self, path: str) -> PublishMessage | None:
         """What this job announced for ``path`` in this run or an earlier one."""

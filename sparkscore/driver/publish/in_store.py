@@ -32,7 +32,8 @@ from sparkscore.storage import (
 )
 
 _READ_BYTES = 1024 * 1024
-_FIRST_COMMIT = "_delta_log/00000000000000000000.json"
+FIRST_COMMIT = "_delta_log/00000000000000000000.json"
+"""What makes a folder a Delta table."""
 
 Found = TypeVar("Found")
 PublishLocally = Callable[[OutputMessage], PublishedOutput]
@@ -133,7 +134,7 @@ def find_committed(uri: str, output: OutputMessage, *, job_name: str) -> Publish
     """What this job has committed as the first version of the Delta table ``uri``."""
     store, path = open_store(uri, output.options)
     try:
-        lines = store.cat_file(f"{path.rstrip('/')}/{_FIRST_COMMIT}").decode("utf-8").splitlines()
+        lines = store.cat_file(f"{path.rstrip('/')}/{FIRST_COMMIT}").decode("utf-8").splitlines()
     except FileNotFoundError:
         return None
     except Exception as error:

@@ -12,6 +12,7 @@ import itertools
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -162,7 +163,9 @@ def _place(source: Path, target: Path) -> None:
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
                 raise
-    shutil.copy2(source, target)
+    shutil.copyfile(source, target)
+    with suppress(OSError):  # mounted stores keep neither modes nor times
+        shutil.copystat(source, target)
 
 
 def _reveal(building: Path, target: Path) -> None:
@@ -172,7 +175,8 @@ def _reveal(building: Path, target: Path) -> None:
         return
     try:
         if target.is_dir():
-            shutil.copymode(target, building)
+            with suppress(OSError):
+                shutil.copymode(target, building)
         building.rename(target)
     except OSError as error:
         if error.errno in _TARGET_TAKEN:

@@ -71,7 +71,7 @@ def publish_file(
             return published
         with new_folders(target.parent), _removed_at_last(temporary):
             rows = _write_file(temporary, staged_files, schema, output, gate)
-            _check_rows(rows, expected_rows, target)
+            check_rows(rows, expected_rows, target)
             published = PublishedOutput(
                 path=str(target),
                 format=output.format,
@@ -150,7 +150,8 @@ def _write_text(file: BinaryIO, tables: Iterable[Any], schema: Any, output: Outp
     return rows
 
 
-def _check_rows(rows: int, expected_rows: int, target: Path) -> None:
+def check_rows(rows: int, expected_rows: int, target: Path) -> None:
+    """Raise PublishError (ROW_COUNT_MISMATCH) unless what was written is what was accounted for."""
     if rows != expected_rows:
         raise PublishError(
             f"the staged results hold {rows} rows, the outcomes say {expected_rows}: {target} was "

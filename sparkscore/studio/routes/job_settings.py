@@ -41,6 +41,8 @@ def show_settings(job: str, request: Request, workspace: Served) -> Response:
         launch=launch,
         run_id=found.record.properties.get(RUN_ID),
         run_url=_find_web_address(found.record.properties.get(RUN_URL)),
+        platform_run=found.platform_run,
+        platform_url=_find_web_address((found.platform_run or {}).get("url")),
     )
 
 

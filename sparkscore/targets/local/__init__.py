@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sparkscore.plan.spark_application import SparkApplication
-from sparkscore.targets.base import Capability, CompiledApplication, TargetRun
+from sparkscore.targets.base import ON_SPARK, Capability, CompiledApplication, TargetRun
 from sparkscore.targets.local.compile import NAME, compile_application
 from sparkscore.targets.local.submit import get_environment, submit_application
 
@@ -17,7 +17,10 @@ class LocalTarget:
     """``--compute local``, ``local[N]``."""
 
     name: str = NAME
-    capabilities: frozenset[Capability] = frozenset({Capability.RUN, Capability.COMPILE})
+    master: str | None = None
+    compute_type: str | None = None
+    own_folders: tuple[str, ...] = ()
+    capabilities: frozenset[Capability] = ON_SPARK - {Capability.GPU}
 
     def compile(self, application: SparkApplication) -> CompiledApplication:
         return compile_application(application)

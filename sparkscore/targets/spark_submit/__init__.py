@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sparkscore.plan.spark_application import SparkApplication
-from sparkscore.targets.base import Capability, CompiledApplication, TargetRun
-from sparkscore.targets.spark_submit.compile import NAME, compile_application
+from sparkscore.targets.base import ON_SPARK, Capability, CompiledApplication, TargetRun
+from sparkscore.targets.spark_submit.compile import MASTER, NAME, compile_application
 from sparkscore.targets.spark_submit.submit import get_environment, submit_application
 
 
@@ -17,7 +17,10 @@ class SparkSubmitTarget:
     """``--compute spark://HOST:PORT``."""
 
     name: str = NAME
-    capabilities: frozenset[Capability] = frozenset({Capability.RUN, Capability.COMPILE})
+    master: str | None = MASTER
+    compute_type: str | None = None
+    own_folders: tuple[str, ...] = ()
+    capabilities: frozenset[Capability] = ON_SPARK
 
     def compile(self, application: SparkApplication) -> CompiledApplication:
         return compile_application(application)

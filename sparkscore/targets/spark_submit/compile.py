@@ -1,52 +1,56 @@
-"""A job for spark-submit and a standalone cluster. Control plane, pure."""
+"""A job for spark-submit: a standalone cluster, YARN or Kubernetes. Control plane, pure."""
 
 from __future__ import annotations
 
-import shlex
-
 from sparkscore.plan.spark_application import SparkApplication
 from sparkscore.targets.base import CompiledApplication
+from sparkscore.targets.spark_submit.script import get_gpu_files, render_submit_script
 
 NAME = "spark-submit"
+MASTER = "spark://HOST:PORT"
+"""Stands for the master that is named when a compiled job is submitted."""
 ENTRY_FILE = "score.py"
 
 ENTRY_POINT = '''\
-"""The file handed to spark-submit: ``spark-submit jobs/score.py DIR/launch.json``. Spark driver."""
+"""The file handed to Spark: ``spark-submit jobs/score.py DIR/launch.json``. Spark driver."""
 
 import importlib.util
+import os.path
 import sys
-from pathlib import Path
 
 
 def add_packages() -> None:
     """Use the sparkscore.zip beside this file or the launch message if none is installed."""
     if importlib.util.find_spec("sparkscore") is not None:
         return
-    for file in (__file__, *sys.argv[1:2]):
-        packages = Path(file).resolve().parent / "sparkscore.zip"
-        if packages.is_file():
-            sys.path.insert(0, str(packages))
+    # A notebook platform runs this file without a __file__.
+    for file in (globals().get("__file__", ""), *sys.argv[1:2]):
+        if ":/" in file:
+            add_from_store(file)
             return
+        packages = os.path.join(os.path.dirname(os.path.realpath(file)), "sparkscore.zip")
+        if os.path.isfile(packages):
+            sys.path.insert(0, packages)
+            return
+
+
+def add_from_store(file: str) -> None:
+    """Let Spark fetch the sparkscore.zip beside a file in a store that Hadoop can read."""
+    from pyspark import SparkContext
+
+    SparkContext.getOrCreate().addPyFile(file.rpartition("/")[0] + "/sparkscore.zip")
 
 
 if __name__ == "__main__":
     add_packages()
     from sparkscore.driver.main import main
 
-    sys.exit(main(sys.argv[1:]))
+    # A notebook platform that runs this file takes any SystemExit for a failure.
+    code = main(sys.argv[1:])
+    if code:
+        sys.exit(code)
 '''
 """The text of jobs/score.py, which stands outside of the installed package."""
-
-_SUBMIT_SCRIPT = """\
-#!/bin/sh
-# Usage: submit.sh spark://HOST:PORT
-# Driver and workers must see this folder, the input, the job folder and the output.
-set -eu
-folder=$(cd "$(dirname "$0")" && pwd)
-exec "${{SPARK_SUBMIT:-spark-submit}}" --master "${{1:?usage: submit.sh spark://HOST:PORT}}" \\
-{conf}  --py-files "$folder/sparkscore.zip" \\
-  "$folder/score.py" "$folder/launch.json"
-"""
 
 
 def compile_application(application: SparkApplication) -> CompiledApplication:
@@ -55,15 +59,16 @@ def compile_application(application: SparkApplication) -> CompiledApplication:
     arguments = ["--master", application.master]
     for setting in conf:
         arguments += ["--conf", setting]
+    for flag, paths in (("--archives", application.archives), ("--files", application.files)):
+        arguments += [flag, ",".join(paths)] if paths else []
     arguments += ["--py-files", ",".join(application.py_files), application.entry_point]
+    is_named = application.master != MASTER
+    script = render_submit_script(
+        application, default_master=application.master if is_named else None
+    )
     return CompiledApplication(
         target=NAME,
         arguments=(*arguments, *application.arguments),
-        files={ENTRY_FILE: ENTRY_POINT, "submit.sh": _render_submit_script(conf)},
+        files={ENTRY_FILE: ENTRY_POINT, "submit.sh": script, **get_gpu_files(application)},
         packages=True,
     )
-
-
-def _render_submit_script(conf: list[str]) -> str:
-    lines = "".join(f"  --conf {shlex.quote(setting)} \\\n" for setting in conf)
-    return _SUBMIT_SCRIPT.format(conf=lines)

@@ -40,7 +40,10 @@ def get_environment(
 
 
 def check_master(master: str, *, timeout_seconds: float = CONNECT_TIMEOUT_SECONDS) -> None:
-    """Raise SubmitError unless one of the hosts of ``spark://HOST:PORT[,HOST:PORT]`` answers."""
+    """Raise SubmitError unless one of the hosts of ``spark://HOST:PORT[,HOST:PORT]`` answers; a
+    local cluster starts with its driver."""
+    if master.startswith("local-cluster["):
+        return
     reasons = []
     for address in master.removeprefix("spark://").split(","):
         host, _, port = address.rpartition(":")
@@ -76,6 +79,15 @@ def get_jars_arguments(
     return ("--jars", ",".join(done.stdout.split("\n")).strip(","))
 
 
+def get_python_arguments(compiled: CompiledApplication) -> tuple[str, ...]:
+    """Keeps the driver in the Python of this process where spark_conf names one for workers: Spark
+    would take that for the driver too."""
+    given = {argument.partition("=")[0] for argument in compiled.arguments}
+    if "spark.pyspark.python" not in given or "spark.pyspark.driver.python" in given:
+        return ()
+    return ("--conf", f"spark.pyspark.driver.python={sys.executable}")
+
+
 def submit_application(
     compiled: CompiledApplication,
     *,
@@ -86,7 +98,8 @@ def submit_application(
     """Start the spark-submit of SPARK_HOME; it ends with this process unless detached."""
     program = os.path.join(environment["SPARK_HOME"], "bin", "spark-submit")
     jars = get_jars_arguments(compiled, environment=environment)
-    command: tuple[str, ...] = (program, *jars, *compiled.arguments)
+    python = get_python_arguments(compiled)
+    command: tuple[str, ...] = (program, *jars, *python, *compiled.arguments)
     if environment.get(STOP_WITH_PARENT) == "1":
         command = stop_with_parent(command)
     return DriverProcess(

@@ -17,6 +17,7 @@ from sparkscore.errors import (
     InvalidFieldError,
     NotFoundError,
     SparkscoreError,
+    UnsupportedByTargetError,
 )
 from sparkscore.state import JobRecord
 from tests.control.endpoints.samples import deployment, make_endpoint
@@ -135,6 +136,14 @@ def test_invoke__what_is_refused_makes_nothing(
     assert caught.value.condition == condition
     assert workspace.jobs.list() == []
     assert not (workspace.folder / "jobs").exists()
+
+
+def test_invoke__gpus_on_this_machine_are_refused(workspace: Workspace, place: Path) -> None:
+    make_endpoint(workspace, "mood-v1")
+    with pytest.raises(UnsupportedByTargetError) as caught:
+        make(workspace, overrides=("resources.gpus=1",))
+    assert caught.value.attributes == {"target": "local", "capability": "GPU"}
+    assert workspace.jobs.list() == []
 
 
 def test_invoke__output_that_exists(workspace: Workspace, place: Path) -> None:

@@ -1,15 +1,103 @@
 #!/bin/sh
-# Usage: submit.sh spark://HOST:PORT
-# Driver and workers must see this folder, the input, the job folder and the output.
+# Submits job nightly with spark-submit.
 set -eu
+
+usage() {
+  cat <<'END'
+Usage: submit.sh MASTER [client|cluster] [OPTION...]
+
+MASTER is where the job runs:
+  spark://HOST:PORT        a standalone cluster, client mode only
+  yarn                     YARN; HADOOP_CONF_DIR names the folder with its configuration
+  k8s://https://HOST:PORT  Kubernetes
+  local[N]                 this machine, client mode only
+client, which is the default, runs the driver here; cluster runs it in the cluster.
+OPTION is any option of spark-submit, such as: --queue nightly --conf spark.ui.port=4050
+An option given here replaces the script's own.
+
+Driver and workers must see this folder at this path, and input and output, unless the folder
+was copied to a store that the driver can read: then SPARKSCORE_STAGING is the copy's URI.
+
+Variables:
+  SPARK_SUBMIT                spark-submit to use, if it is not on the PATH
+  PYSPARK_PYTHON              Python of the workers; it needs pandas and pyarrow
+  SPARKSCORE_STAGING          URI of a copy of this folder
+  SPARKSCORE_IMAGE            k8s: container image, required
+  SPARKSCORE_NAMESPACE        k8s: namespace, default if not given
+  SPARKSCORE_SERVICE_ACCOUNT  k8s: service account of the driver, default if not given
+END
+}
+
+fail() {
+  printf 'submit.sh: %s\n\n' "$1" >&2
+  usage >&2
+  exit 2
+}
+
 folder=$(cd "$(dirname "$0")" && pwd)
-exec "${SPARK_SUBMIT:-spark-submit}" --master "${1:?usage: submit.sh spark://HOST:PORT}" \
-  --conf spark.app.name=nightly \
-  --conf spark.cores.max=2 \
+case ${1-} in
+  -h | --help)
+    usage
+    exit
+    ;;
+esac
+case ${1-} in
+  '') fail 'MASTER is missing' ;;
+esac
+master=$1
+shift
+mode=client
+case ${1-} in
+  client | cluster)
+    mode=$1
+    shift
+    ;;
+esac
+
+score=$folder/score.py
+packages=$folder/sparkscore.zip
+launch=${SPARKSCORE_STAGING:-$folder}/launch.json
+
+# What one kind of master needs; the options given follow, so that they win.
+case $master in
+  spark://* | local | local\[* | local-cluster\[*)
+    [ "$mode" = client ] || fail "$master runs Python drivers in client mode only"
+    set -- \
+      --total-executor-cores 2 \
+      "$@"
+    ;;
+  yarn)
+    [ -n "${HADOOP_CONF_DIR-}${YARN_CONF_DIR-}" ] || fail 'yarn needs HADOOP_CONF_DIR'
+    set -- \
+      --conf spark.python.unix.domain.socket.enabled=false \
+      "$@"
+    ;;
+  k8s://*)
+    [ -n "${SPARKSCORE_IMAGE-}" ] || fail 'k8s needs SPARKSCORE_IMAGE'
+    set -- \
+      --conf "spark.kubernetes.container.image=$SPARKSCORE_IMAGE" \
+      --conf "spark.kubernetes.namespace=${SPARKSCORE_NAMESPACE:-default}" \
+      --conf "spark.kubernetes.authenticate.driver.serviceAccountName=\
+${SPARKSCORE_SERVICE_ACCOUNT:-default}" \
+      "$@"
+    if [ "$mode" = cluster ]; then
+      [ -n "${SPARKSCORE_STAGING-}" ] || fail 'cluster mode on k8s needs SPARKSCORE_STAGING'
+      score=local:///opt/sparkscore/jobs/score.py
+      packages=
+    fi
+    ;;
+  *) fail "$master is no master" ;;
+esac
+[ -z "$packages" ] || set -- --py-files "$packages" "$@"
+
+exec "${SPARK_SUBMIT:-spark-submit}" \
+  --master "$master" \
+  --deploy-mode "$mode" \
+  --name nightly \
+  --executor-memory 2g \
+  --executor-cores 2 \
+  --num-executors 1 \
   --conf spark.databricks.delta.snapshotPartitions=2 \
-  --conf spark.executor.cores=2 \
-  --conf spark.executor.instances=1 \
-  --conf spark.executor.memory=2g \
   --conf spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version=1 \
   --conf spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs=true \
   --conf spark.python.unix.domain.socket.enabled=true \
@@ -20,5 +108,5 @@ exec "${SPARK_SUBMIT:-spark-submit}" --master "${1:?usage: submit.sh spark://HOS
   --conf spark.sql.shuffle.partitions=4 \
   --conf spark.task.maxFailures=4 \
   --conf spark.ui.showConsoleProgress=false \
-  --py-files "$folder/sparkscore.zip" \
-  "$folder/score.py" "$folder/launch.json"
+  "$@" \
+  "$score" "$launch"
