@@ -95,7 +95,7 @@ def compile_prepared(
     require_capability(target, Capability.COMPILE)
     deployment = settle_environment(
         deployment,
-        mode=choose_mode(environments),
+        mode=choose_mode(environments, compute.document.get("environments")),
         is_local=is_local_master(target.master) and target.compute_type is None,
     )
     compute = fit_compute(target, compute, is_chosen=is_chosen)

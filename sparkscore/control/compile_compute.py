@@ -79,6 +79,7 @@ def read_compute(file: Path | None) -> ComputeTarget | None:
         max_instances=document.get("max_instances"),
         shared_paths=document.get("shared_paths", not is_platform),
         spark_conf=document.get("spark_conf", {}),
+        environments=document.get("environments"),
         platform=document if is_platform else {},
     )
 
@@ -95,8 +96,9 @@ def describe_compute(workspace: Workspace, compute: ComputeTarget) -> CompileCom
 
 def _describe_cluster(compute: ComputeTarget) -> CompileCompute:
     if compute.master is None or compute.master.startswith("local"):
-        return CompileCompute({"type": "local", "name": compute.name})
-    keys = ("name", "master", "shared_paths", "spark_conf")
+        keys: tuple[str, ...] = ("name", "environments")
+        return CompileCompute({"type": "local", **{key: getattr(compute, key) for key in keys}})
+    keys = ("name", "master", "shared_paths", "spark_conf", "environments")
     return CompileCompute({"type": "spark", **{key: getattr(compute, key) for key in keys}})
 
 

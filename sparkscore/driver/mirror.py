@@ -186,14 +186,16 @@ class JobMirror:
 
     def _new_names(self) -> Iterator[str]:
         """What a running job's copy needs; a wave's commit mark comes after its files."""
+        if self._is_status_due():
+            yield "status.json"
         committed = sorted(self._folder.staging.glob(f"wave-*/{COMMIT_NAME}"))
         yield from self._names_of_home() if self._is_home else self._names_at_the_start()
         for wave in committed:
             if self._name(wave) not in self._copied:  # thousands of files, which do not change
                 yield from map(self._name, sorted(wave.parent.glob("part-*.parquet")))
                 yield self._name(wave)
-        if self._is_status_due():
-            yield "status.json"
+        if self._is_home:
+            yield from self._names_that_grow()
 
     def _names_at_the_start(self) -> Iterator[str]:
         for file in sorted(self._folder.path.iterdir()):
@@ -203,11 +205,14 @@ class JobMirror:
         yield from map(self._name, _iter_files(self._folder.path / "code"))
 
     def _names_of_home(self) -> Iterator[str]:
-        """Plan and schema, which committed waves rest upon, and what grows, from time to time."""
+        """Plan and schema, which committed waves rest upon."""
         if self._folder.has_plan():
             plan = sorted(map(self._name, _iter_files(self._folder.plan)))
             yield from sorted(plan, key=lambda name: name == HEADER_NAME)
         yield from map(self._name, sorted(self._folder.staging.glob("inherited.*.json")))
+
+    def _names_that_grow(self) -> Iterator[str]:
+        """Events and logs, from time to time."""
         if time.monotonic() - self._followed_at < FOLLOW_SECONDS:
             return
         self._followed_at = time.monotonic()

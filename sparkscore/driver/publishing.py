@@ -23,6 +23,9 @@ from sparkscore.executor.attempt_folders import remove_tree
 from sparkscore.listing.location import find_local_path
 from sparkscore.messages.launch import LaunchMessage, OutputMessage
 
+_UNKNOWN = -1
+"""Rows of a commit that does not say."""
+
 SCRIPT_FILES = "files"
 """Folder of a job folder with the files that scripts wrote beside their ``append_row`` results."""
 
@@ -36,11 +39,44 @@ def publish_output(
     account: JobAccount,
     gate: PublishGate,
 ) -> PublishedOutput:
-    """Publish all or nothing; raises what the form's own function raises.
+    """Publish all or nothing; raises what the form's own function raises, and PublishError
+    (ROW_COUNT_MISMATCH) for an output of this job that does not fit the account.
 
     What this job has published before, in a run that was killed then, is told of again.
     """
+    published = _publish_somewhere(
+        spark, launch, staged=staged, schema=schema, account=account, gate=gate
+    )
+    _check_published(published, launch, account)
+    return published
 
+
+def _check_published(
+    published: PublishedOutput, launch: LaunchMessage, account: JobAccount
+) -> None:
+    """What an earlier driver published may rest on results that were lost with it."""
+    expected_rows = account.counts.rows
+    if launch.output.action != "append_row" or published.rows in (expected_rows, _UNKNOWN):
+        return
+    raise PublishError(
+        f"the output {launch.output.path}, which an earlier driver of this job published, has "
+        f"{published.rows} rows and the account {expected_rows}: results that it was made of were "
+        "lost with that driver; move the output away and resume the job",
+        condition="ROW_COUNT_MISMATCH",
+        rows=published.rows,
+        expected_rows=expected_rows,
+    )
+
+
+def _publish_somewhere(
+    spark: SparkSession,
+    launch: LaunchMessage,
+    *,
+    staged: Sequence[Path],
+    schema: pa.Schema | None,
+    account: JobAccount,
+    gate: PublishGate,
+) -> PublishedOutput:
     def publish(output: OutputMessage) -> PublishedOutput:
         placed = replace(launch, output=output)
         return _publish(spark, placed, staged=staged, schema=schema, account=account, gate=gate)

@@ -11,7 +11,7 @@ import bisect
 import os
 import uuid
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -171,8 +171,9 @@ def _write_piece(job_folder: Path, name: bytes, position: int, payload: bytes | 
         path.mkdir(parents=True, exist_ok=True)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    mode = "r+b" if os.path.lexists(path) else "xb"
-    with open(path, mode, opener=open_plain) as file:
+    with suppress(FileExistsError), open(path, "xb", opener=open_plain):
+        pass
+    with open(path, "r+b", opener=open_plain) as file:
         file.seek(min(position, file.seek(0, os.SEEK_END)))
         file.write(payload)
         file.truncate()

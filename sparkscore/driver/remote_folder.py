@@ -18,7 +18,14 @@ from sparkscore.errors import SparkscoreError, StorageError
 from sparkscore.messages.codec import from_json
 from sparkscore.messages.launch import LAUNCH_FILE, LaunchMessage
 from sparkscore.plan.scoring_plan import HEADER_NAME
-from sparkscore.storage import child_path, describe_error, fetch_file, join_uri, open_store
+from sparkscore.storage import (
+    child_path,
+    describe_error,
+    fetch_file,
+    is_below,
+    join_uri,
+    open_store,
+)
 
 CANCEL_FILE = "cancel"
 """Name of the file by which the control plane asks the driver to stop."""
@@ -90,7 +97,7 @@ class RemoteFolder:
             except FileNotFoundError:
                 return []
             names = [path[len(start) :] for path in paths if path.startswith(start)]
-            return [name for name in names if name and ".." not in name.split("/")]
+            return [name for name in names if is_below(name)]
 
         found: list[str] = self._try(find)
         return found

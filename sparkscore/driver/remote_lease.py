@@ -157,14 +157,19 @@ def _wait_until_free(
     folder: RemoteFolder, token: int, *, check: Callable[[], None], stale_seconds: float
 ) -> None:
     name = f"{token:06d}"
-    first, started = _find(folder, f"{name}.beat"), time.monotonic()
+    first: bytes | Exception | None = Exception()
+    started = time.monotonic()
     owner = _find_owner(folder, name)
     while time.monotonic() - started < stale_seconds:
-        if _find(folder, f"{name}.released") is not None:
+        if isinstance(_try_find(folder, f"{name}.released"), bytes):
             return
         if owner is not None and is_known_dead(owner):
             return
-        if _find(folder, f"{name}.beat") != first or find_newest_token(folder) != token:
+        beat = _try_find(folder, f"{name}.beat")
+        if isinstance(first, Exception):
+            first = beat
+        is_alive = not isinstance(beat, Exception) and beat != first
+        if is_alive or _is_overtaken(folder, token):
             raise _held(folder, owner)
         check()
         time.sleep(_LOOK_SECONDS)
@@ -183,8 +188,8 @@ def _held(folder: RemoteFolder, owner: LeaseMessage | None) -> StateError:
 
 
 def _find_owner(folder: RemoteFolder, name: str) -> LeaseMessage | None:
-    content = _find(folder, f"{name}.json")
-    if content is None:
+    content = _try_find(folder, f"{name}.json")
+    if not isinstance(content, bytes):
         return None
     try:
         return from_json(LeaseMessage, content, where=join_uri(folder.uri, f"lease/{name}.json"))
@@ -192,12 +197,22 @@ def _find_owner(folder: RemoteFolder, name: str) -> LeaseMessage | None:
         return None
 
 
-def _find(folder: RemoteFolder, name: str) -> bytes | None:
+def _is_overtaken(folder: RemoteFolder, token: int) -> bool:
+    try:
+        return find_newest_token(folder) != token
+    except Exception:
+        return False
+
+
+def _try_find(folder: RemoteFolder, name: str) -> bytes | Exception | None:
+    """What the file holds, None if it is not there; a store that does not answer tells nothing."""
     store, root = folder.open()
     try:
         content: bytes = store.cat_file(child_path(store, root, f"lease/{name}"))
-    except Exception:
+    except FileNotFoundError:
         return None
+    except Exception as error:
+        return error
     return content
 
 

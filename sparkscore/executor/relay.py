@@ -131,22 +131,28 @@ def _widen(batch: Any) -> Any:
 
 
 def _iter_files(folder: str) -> Iterator[str]:
-    """Files, and links to files; other links mean nothing on another machine."""
+    """Files, and links to files of the folder; others lead to what is not the script's to send."""
+    root = os.path.realpath(folder) + os.sep
     for parent, folders, names in os.walk(folder):
         folders.sort()
         for name in sorted(names):
             path = os.path.join(parent, name)
-            if os.path.isfile(path):
+            if os.path.isfile(path) and os.path.realpath(path).startswith(root):
                 yield path
 
 
 def _iter_pieces(path: str) -> Iterator[tuple[int, bytes]]:
-    with open(path, "rb") as file:
-        position = 0
+    """What the file holds now; one that has gone, and what a thread still adds, is left out."""
+    try:
+        file = open(os.path.realpath(path), "rb", opener=open_plain)  # noqa: SIM115
+    except OSError:
+        return
+    with file:
+        size, position = os.fstat(file.fileno()).st_size, 0
         while True:
-            payload = file.read(_PIECE_BYTES)
+            payload = file.read(min(_PIECE_BYTES, size - position))
             if payload or not position:
                 yield position, payload
-            if len(payload) < _PIECE_BYTES:
-                return
             position += len(payload)
+            if not payload or position >= size:
+                return

@@ -8,7 +8,7 @@ from sparkscore.storage.etags import get_etag, is_same_file
 from sparkscore.storage.public_hosts import ONLY_PUBLIC, check_public
 from sparkscore.storage.redaction import describe_error, redact
 from sparkscore.storage.stores import OPTIONS, child_path, fetch_file, is_web, open_store
-from sparkscore.storage.uri import check_uri, get_scheme, is_azure_host, is_uri, join_uri
+from sparkscore.storage.uri import check_uri, get_scheme, is_azure_host, is_below, is_uri, join_uri
 from sparkscore.storage.writing import (
     check_writable_store,
     put_new_file,
@@ -28,6 +28,7 @@ __all__ = [
     "get_etag",
     "get_scheme",
     "is_azure_host",
+    "is_below",
     "is_same_file",
     "is_uri",
     "is_web",

@@ -36,6 +36,14 @@ def is_uri(text: str) -> bool:
     return _SCHEME.match(text) is not None
 
 
+def is_below(name: str) -> bool:
+    """Whether a relative name, as a store's listing gives it, stays below its folder.
+
+    Stores take any text for a name: ``/etc/x``, ``./a`` and ``../a`` among them.
+    """
+    return "\0" not in name and all(part not in ("", ".", "..") for part in name.split("/"))
+
+
 def get_scheme(uri: str) -> str:
     """The scheme of a URI, in lower case."""
     return uri.partition("://")[0].lower()

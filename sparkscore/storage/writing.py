@@ -15,6 +15,7 @@ from sparkscore.errors import (
     SparkscoreError,
     StorageError,
 )
+from sparkscore.storage.local_files import put_new_here
 from sparkscore.storage.redaction import describe_error
 from sparkscore.storage.stores import is_web, open_store
 from sparkscore.storage.uploads import in_background, put_file, raises
@@ -204,6 +205,9 @@ def _put_new(
         raise FileExistsError(path)
     if getattr(filesystem, "local_file", False):
         filesystem.makedirs(filesystem._parent(path), exist_ok=True)
+        check()
+        put_new_here(local, path)
+        return
     put_file(filesystem, local, path, check=check, confirm=confirm, **_exclusively(filesystem))
 
 

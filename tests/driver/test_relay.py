@@ -101,6 +101,7 @@ def test_files__of_an_attempt_stand_where_its_outcome_says(
     (current / "empty").touch()
     (current / "link").symlink_to("empty")
     (current / "dangling").symlink_to("nowhere")
+    (current / "outside").symlink_to("/proc/self/environ")
     kept = worker.folders.keep(made, 1)
     assert kept.startswith(str(tmp_path / "job" / "staging" / "files"))
     write(run_task(worker, score(0, ["a"]), score(1, ["b"], kept)), tmp_path)

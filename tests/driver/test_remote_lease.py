@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import fsspec
@@ -101,7 +102,8 @@ def test_wait_for_a_stale_lease__can_be_canceled(take: Any, store: Any) -> None:
         take(stale_seconds=600.0, check=refuse)
 
 
-def test_two_at_once__get_different_tokens(folder: RemoteFolder) -> None:
+def test_two_at_once__get_different_tokens(tmp_path: Path) -> None:
+    folder = RemoteFolder(str(tmp_path), {})
     found: list[int | str] = []
 
     def take_one() -> None:

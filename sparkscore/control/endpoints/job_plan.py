@@ -249,7 +249,7 @@ def _find_source(
         from sparkscore.control.endpoints.retry import find_retried
 
         retried = find_retried(workspace, request.retry_of)
-        if find_own_input(compute, retried.root, input_type=None) is None:
+        if find_own_input(workspace, compute, retried.root, input_type=None) is None:
             compute.check_sees(retried.root, job=retried.name)
         return _Source(retried.to_message(), retried.to_record(), retried)
     source = _resolve_input(workspace, request, compute=compute)
@@ -266,7 +266,7 @@ def _resolve_input(
         raise PlanError(
             "no input was given: name a data asset, URI or path with --input", condition="NO_INPUT"
         )
-    own = find_own_input(compute, request.input, input_type=request.input_type)
+    own = find_own_input(workspace, compute, request.input, input_type=request.input_type)
     return own or resolve_input(
         workspace,
         request.input,

@@ -11,6 +11,7 @@ from sparkscore.control.jobs.remote_store import RemoteStore
 from sparkscore.control.needs import check_needs
 from sparkscore.control.one_shot import check_place
 from sparkscore.control.output_checks import check_job_folder, check_output_outside_input
+from sparkscore.control.secret_names import refuse_secrets
 from sparkscore.errors import InvalidFieldError
 from sparkscore.listing.location import find_local_path
 from sparkscore.spec import Location, parse_data
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from sparkscore.control.workspace import Workspace
 
 _FOLDER = "uri_folder"
+_VOLUMES = "/Volumes/"
 
 
 def describe_remote(
@@ -65,11 +67,12 @@ def describe_remote(
 
 
 def find_own_input(
-    compute: ComputeTarget, text: str, *, input_type: str | None
+    workspace: Workspace, compute: ComputeTarget, text: str, *, input_type: str | None
 ) -> ResolvedInput | None:
     """An input in a folder that is the platform's own, such as /Volumes; None for others.
 
-    Whether it is there only the driver can tell.
+    Whether it is there only the driver can tell. Callers of a server may name volumes alone, which
+    have rights of their own.
     """
     from sparkscore.control.assets.data import ResolvedInput
 
@@ -77,6 +80,8 @@ def find_own_input(
     if not compute.is_remote or not isinstance(place, Location):
         return None
     if not _is_own(place.uri, get_platform_target(compute)):
+        return None
+    if workspace.places is not None and not os.path.normpath(place.uri).startswith(_VOLUMES):
         return None
     return ResolvedInput(os.path.normpath(place.uri), type_ or input_type or _FOLDER)
 
@@ -120,9 +125,13 @@ def check_remote(
 def compile_planned(
     deployment: PreparedDeployment, place: JobPlace, remote: dict[str, Any]
 ) -> CompiledApplication:
-    """The job in the words of its platform. Raises what the target refuses."""
+    """The job in the words of its platform.
+
+    Raises what the target refuses, and InvalidFieldError (SECRET_IN_CONF).
+    """
     from sparkscore.control.one_shot import plan_application
 
+    refuse_secrets(deployment.spark_conf)
     target = get_target(str(remote["platform"]))
     options = sorted(remote["options"].items())
     application = plan_application(
@@ -139,5 +148,5 @@ def compile_planned(
 
 
 def _is_own(uri: str, target: Target) -> bool:
-    path = uri.rstrip("/")
+    path = os.path.normpath(uri)
     return any(path == folder or path.startswith(f"{folder}/") for folder in target.own_folders)

@@ -24,7 +24,9 @@ SAME_ON_PYPI = frozenset({
 """Conda packages that PyPI has under the same name and with the same versions."""
 
 _TOOLS = frozenset({"pip", "setuptools", "wheel"})
-_SPEC = re.compile(r"\s*(?:(?P<channel>[^\s:]+)::)?(?P<name>[A-Za-z0-9_.-]+)\s*(?P<rest>.*?)\s*")
+_SPEC = re.compile(
+    r"\s*(?:(?P<channel>[^\s:]+)::)?(?P<name>[A-Za-z0-9_][A-Za-z0-9_.-]*)\s*(?P<rest>.*?)\s*"
+)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ ADDED = {"pandas": "pandas>=1.5,<3", "pyarrow": "pyarrow>=12"}
 _FORMAT = "1"
 _NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 _CREDENTIALS = re.compile(r"://[^/\s@]+@")
+_OF_THIS_MACHINE = re.compile(r"(^|[\s@=])(file:|/)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ def read_request(document: Mapping[str, Any]) -> EnvironmentRequest | None:
     content = CondaContent() if conda is None else read_conda(conda)
     requirements = (*content.requirements, *(str(line) for line in lines or ()))
     _check(requirements)
+    _check_channels(content.channels)
     python = document.get("python_version") or content.python
     return EnvironmentRequest(
         python=choose_python(str(python) if python else None),
@@ -133,6 +135,23 @@ def _allows(spec: str, version: tuple[int, int]) -> bool:
     return any(allowed.contains(f"{version[0]}.{version[1]}.{patch}") for patch in (0, 99))
 
 
+def _check_channels(channels: tuple[str, ...]) -> None:
+    for channel in channels:
+        if _CREDENTIALS.search(channel) or "/t/" in channel:
+            raise InvalidFieldError(
+                "a channel names a user, password or token in its URL: give credentials to "
+                "micromamba instead (its command auth login)",
+                condition="CREDENTIALS_IN_URI",
+            )
+        if channel.startswith("-") or _OF_THIS_MACHINE.search(channel):
+            raise InvalidFieldError(
+                f"channel {channel!r} is a folder of this machine, which other machines do not "
+                "have: name a channel or its URL",
+                condition="REQUIREMENT_NOT_PORTABLE",
+                value=channel,
+            )
+
+
 def _check(requirements: tuple[str, ...]) -> None:
     for line in requirements:
         if _CREDENTIALS.search(line):
@@ -141,7 +160,16 @@ def _check(requirements: tuple[str, ...]) -> None:
                 "instead (~/.netrc, or its variables UV_INDEX_<NAME>_PASSWORD)",
                 condition="CREDENTIALS_IN_URI",
             )
-        if re.match(r"\s*(-r|-c|-e|--requirement|--constraint|--editable)\b|\s*\.{1,2}(/|$)", line):
+        if re.search(r"[\r\n]|\$\{", line):
+            raise InvalidFieldError(
+                f"requirement {line!r} has a line break or a variable: write one requirement in "
+                "each line, as it is meant",
+                condition="INVALID_REQUIREMENT",
+                value=line,
+            )
+        if _OF_THIS_MACHINE.search(line) or re.match(
+            r"\s*(-r|-c|-e|--requirement|--constraint|--editable)\b|\s*\.{1,2}(/|$)", line
+        ):
             raise InvalidFieldError(
                 f"requirement {line!r} names a file beside it, which other machines do not have: "
                 "write the lines of that file here, or the URL of a wheel",

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from sparkscore.errors import NotFoundError, SparkscoreError, StorageError
 from sparkscore.listing.location import find_local_path
 from sparkscore.messages.launch import MirrorMessage
-from sparkscore.storage import child_path, describe_error, fetch_file, open_store
+from sparkscore.storage import child_path, describe_error, fetch_file, is_below, open_store
 
 if TYPE_CHECKING:
     from sparkscore.control.jobs.job import Job
@@ -138,7 +138,7 @@ def _list(store: Any, root: str) -> dict[str, int]:
     return {
         path.removeprefix(start): int(entry.get("size") or 0)
         for path, entry in found.items()
-        if path.startswith(start) and ".." not in path.removeprefix(start).split("/")
+        if path.startswith(start) and is_below(path.removeprefix(start))
     }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from sparkscore.control.jobs.remote_compile import compile_remote
 from sparkscore.control.one_shot import write_target_files
 from sparkscore.control.resume import with_overrides, write_launch
+from sparkscore.control.secret_names import refuse_secrets
 from sparkscore.errors import InvalidFieldError
 from sparkscore.messages.launch import LaunchMessage
 from sparkscore.state import JobRecord
@@ -37,7 +38,9 @@ def prepare_remote_resume(
     *,
     spark_conf: Mapping[str, str],
 ) -> RemoteResume:
-    """Raises SpecError, StateError (RESUME_MISMATCH), and what the platform's target refuses."""
+    """Raises SpecError, StateError (RESUME_MISMATCH), InvalidFieldError (SECRET_IN_CONF), and what
+    the platform's target refuses."""
+    refuse_secrets(spark_conf)
     assert record.remote is not None, "a job of a platform says which"
     folder, scoring = Path(record.folder), launch.scoring
     here = replace(

@@ -9,8 +9,8 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -233,16 +233,29 @@ class _Watch(threading.Thread):
             self._stopped.wait(LOOK_SECONDS if self._wishes == 0 else _POLL_SECONDS * 2)
 
     def _look(self) -> None:
+        self._failed: SparkscoreError | None = None
         if self._wishes:
             self._cancel()
         is_due = time.monotonic() - self._platform_at >= PLATFORM_SECONDS or self._wishes > 0
         if is_due and not self._is_run_over():
             self._platform_at = time.monotonic()
-            self._see(status=self._ask_platform())
+            with self._going_on():
+                self._see(status=self._ask_platform())
         has_summary = self._store.pull_live(self._folder)
         if has_summary or self._is_run_over():
             self._store.pull_all(self._folder)
             self._see(has_summary=has_summary, is_over=True)
+        if self._failed is not None:
+            raise self._failed
+
+    @contextmanager
+    def _going_on(self) -> Iterator[None]:
+        """What one of platform and store does not answer shall not keep the other from being
+        asked; it is told at the end of the look."""
+        try:
+            yield
+        except SparkscoreError as error:
+            self._failed = self._failed or error
 
     def _ask_platform(self) -> RemoteStatus:
         try:
@@ -259,15 +272,18 @@ class _Watch(threading.Thread):
 
     def _cancel(self) -> None:
         """In order where a driver can hear it, else by the platform."""
-        if not self._has_asked:
-            self._store.ask_cancel()
-            self._has_asked = True
+        if self._cancel_by is None:
             self._cancel_by = time.monotonic() + CANCEL_SECONDS
+        if not self._has_asked:
+            with self._going_on():
+                self._store.ask_cancel()
+                self._has_asked = True
         has_driver = (self._folder / "status.json").exists()
-        is_late = self._cancel_by is not None and time.monotonic() > self._cancel_by
+        is_late = time.monotonic() > self._cancel_by
         if (is_late or self._wishes > 1 or not has_driver) and not self._has_ended_run:
-            self._platform.cancel(self._run_id)
-            self._has_ended_run = True
+            with self._going_on():
+                self._platform.cancel(self._run_id)
+                self._has_ended_run = True
 
     def _note(self, error: SparkscoreError) -> None:
         """Networks come back; but a copy is not waited for forever once its run is over."""

@@ -17,7 +17,7 @@ from typing import Any
 
 from sparkscore.errors import AlreadyExistsError, SparkscoreError, StorageError
 from sparkscore.messages.launch import ARCHIVE_PREFIX, LAUNCH_FILE
-from sparkscore.storage import child_path, describe_error, fetch_file, open_store
+from sparkscore.storage import child_path, describe_error, fetch_file, is_below, open_store
 
 CANCEL_FILE = "cancel"
 RUN_FILE = "run.json"
@@ -27,7 +27,10 @@ FILE_TIMEOUT_SECONDS = 3600.0
 _AT_ONCE = 8
 _LOOK_SECONDS = 0.5
 _OWN = ("logs/launcher.log", "logs/driver.log")
-_NOT_UPLOADED = ("logs", "scratch", "staging", "plan", "ledger", "lease")
+_NOT_UPLOADED = (
+    *("logs", "scratch", "staging", "plan", "ledger", "lease"),
+    *("publish.json", "events.jsonl"),
+)
 _NOT_FOLLOWED = ("code", "model", "staging", "lease", "runs", "scratch", "score")
 _LIVE = ("status.json", "events.jsonl")
 _SIGNS = (CANCEL_FILE, RUN_FILE, LAUNCH_FILE, "score.py", "sparkscore.zip")
@@ -201,7 +204,7 @@ def _list_files(store: Any, root: str, *, below: str) -> dict[str, dict[str, Any
         entries = store.ls(root, detail=True)
     except FileNotFoundError:
         return {}
-    files = (entry for entry in entries if entry.get("type") == "file")
+    files = (entry for entry in entries if entry.get("type") == "file" and not entry.get("islink"))
     return {str(entry["name"]).rpartition("/")[2]: entry for entry in files}
 
 
@@ -214,7 +217,8 @@ def _walk(store: Any, root: str, *, below: str = "") -> Iterator[tuple[str, dict
     prefix = f"{below}/" if below else ""
     for path, info in found.items():
         name = str(path)[len(start) :]
-        if str(path).startswith(start) and name and ".." not in name.split("/"):
+        is_file = info.get("type") == "file" and not info.get("islink")
+        if str(path).startswith(start) and is_below(name) and is_file:
             yield prefix + name, info
 
 

@@ -35,6 +35,7 @@ from sparkscore.executor.decode import gathered
 from sparkscore.executor.result_schema import cast_table
 from sparkscore.messages.launch import OutputMessage
 from sparkscore.messages.resume import PublishMessage
+from sparkscore.storage.uploads import raises
 
 _LOG = "_delta_log"
 _FILE_BYTES = 128 * 1024 * 1024
@@ -73,7 +74,8 @@ def publish_delta_folder(
                 gate.confirm()
                 _commit(target, _render_actions(files, fitted, job_name, user_metadata))
             except BaseException:
-                _remove_uncommitted(target)
+                if not raises(gate.confirm) and not any((target / _LOG).glob("*.json")):
+                    _remove_uncommitted(target)
                 raise
     committed = find_committed(output.path, output, job_name=job_name)
     assert committed is not None, "it was written just now"

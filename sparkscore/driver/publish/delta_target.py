@@ -58,7 +58,7 @@ def find_published(
     if table is None:
         return None
     for commit in table.history(_HISTORY_COUNT).collect():
-        if _job_of(commit.userMetadata) == job_name:
+        if job_of(commit.userMetadata) == job_name:
             metrics = commit.operationMetrics or {}
             return PublishedOutput(
                 path=output.path,
@@ -72,7 +72,8 @@ def find_published(
     return None
 
 
-def _job_of(user_metadata: str | None) -> Any:
+def job_of(user_metadata: str | None) -> Any:
+    """The job that made the commit with this metadata, None for what somebody else wrote."""
     try:
         content = json.loads(user_metadata or "null")
     except ValueError:

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import fsspec
 
 from sparkscore.driver.background import Background
+from sparkscore.driver.publish.delta_target import job_of
 from sparkscore.driver.publish.gate import OPEN_GATE, PublishGate, describe, get_output
 from sparkscore.driver.publish.published import PublishedOutput
 from sparkscore.errors import StorageError
@@ -146,7 +147,7 @@ def find_committed(uri: str, output: OutputMessage, *, job_name: str) -> Publish
         ) from None  # the cause's text may hold credentials
     commit = _find_commit_info(lines)
     metrics = commit.get("operationMetrics", {})
-    if json.loads(commit.get("userMetadata") or "{}").get("job") != job_name:
+    if job_of(commit.get("userMetadata")) != job_name:
         return None
     return PublishedOutput(
         path=uri,

@@ -17,8 +17,8 @@ MASTER = "databricks"
 
 DEDICATED = "DATA_SECURITY_MODE_DEDICATED"
 
-OLDEST_RUNTIME = (14, 0)
-"""The first runtime with Spark 3.5."""
+OLDEST_RUNTIME = (15, 4)
+"""The first runtime with Spark 3.5 and a pyarrow that is supported."""
 
 _ACCESS_MODES = {
     "dedicated": DEDICATED,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sparkscore.plan.spark_application import SparkApplication
-from sparkscore.targets.base import Capability, CompiledApplication, Platform
+from sparkscore.targets.base import ON_SPARK, Capability, CompiledApplication, Platform
 from sparkscore.targets.kubernetes.compile import NAME, compile_application
 from sparkscore.targets.kubernetes.settings import MASTER, read_settings
 from sparkscore.targets.kubernetes.submit import KubernetesPlatform
@@ -21,7 +21,7 @@ class KubernetesTarget:
     master: str | None = MASTER
     compute_type: str | None = "kubernetes"
     own_folders: tuple[str, ...] = ()
-    capabilities: frozenset[Capability] = frozenset(Capability) - {Capability.LOCAL_PATHS}
+    capabilities: frozenset[Capability] = ON_SPARK - {Capability.LOCAL_PATHS}
 
     def compile(self, application: SparkApplication) -> CompiledApplication:
         return compile_application(application)

@@ -164,3 +164,50 @@ def test_find_differences__names_each() -> None:
     assert missing == "no-such-thing is not installed"
     assert unknown.startswith("@")
     assert "cudnn" in conda
+
+
+@pytest.mark.parametrize(
+    ("line", "condition"),
+    [
+        ("six\n-r /etc/hosts", "INVALID_REQUIREMENT"),
+        ("six==${HOME}", "INVALID_REQUIREMENT"),
+        ("/srv/six.whl", "REQUIREMENT_NOT_PORTABLE"),
+        ("six @ file:///srv/six.whl", "REQUIREMENT_NOT_PORTABLE"),
+        ("--find-links=/srv", "REQUIREMENT_NOT_PORTABLE"),
+        ("--find-links /srv", "REQUIREMENT_NOT_PORTABLE"),
+    ],
+)
+def test_requirement__that_reaches_into_this_machine(line: str, condition: str) -> None:
+    for document in ({"requirements": [line]}, {"conda_file": {"dependencies": [{"pip": [line]}]}}):
+        with pytest.raises(InvalidFieldError) as caught:
+            read_request(document)
+        assert caught.value.condition == condition
+
+
+@pytest.mark.parametrize(
+    "line", ["six @ https://example.com/six.whl", "--extra-index-url https://example.com/simple"]
+)
+def test_requirement__by_its_url(line: str) -> None:
+    assert read(requirements=[line]).requirements == (line,)
+
+
+@pytest.mark.parametrize("name", ["--file=/etc/hosts", "-p=/srv"])
+def test_conda__package_that_is_an_option(name: str) -> None:
+    with pytest.raises(InvalidFieldError) as caught:
+        read_dependencies(name)
+    assert caught.value.condition == "INVALID_CONDA_FILE"
+
+
+@pytest.mark.parametrize(
+    ("channel", "condition"),
+    [
+        ("https://name:word@example.com/c", "CREDENTIALS_IN_URI"),
+        ("https://example.com/t/abc/c", "CREDENTIALS_IN_URI"),
+        ("file:///srv/c", "REQUIREMENT_NOT_PORTABLE"),
+        ("--offline", "REQUIREMENT_NOT_PORTABLE"),
+    ],
+)
+def test_conda__channel_that_others_cannot_use(channel: str, condition: str) -> None:
+    with pytest.raises(InvalidFieldError) as caught:
+        read_dependencies("gdal", channels=[channel])
+    assert caught.value.condition == condition
