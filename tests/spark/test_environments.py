@@ -106,6 +106,27 @@ def test_environment__goes_to_executors_by_itself(tmp_path: Path) -> None:
     archive = Path(launch["scoring"]["environment"]["archive"])
     assert archive.parent == tmp_path / "job"
     assert archive.exists()
+    score_where_nothing_is_shared(launch, tmp_path, variables)
+    check_rows(read_rows(tmp_path / "far-out"), 8)
+
+
+def score_where_nothing_is_shared(
+    launch: dict[str, Any], folder: Path, variables: dict[str, str]
+) -> None:
+    """The same job, whose workers see neither the archive nor what the first job unpacked."""
+    launch["job_name"] = launch["scoring"]["job_name"] = "far"
+    launch["job_folder"], launch["relay"] = str(folder / "far"), True
+    launch["output"]["path"] = str(folder / "far-out")
+    (folder / "far").mkdir()
+    (folder / "far" / "launch.json").write_text(json.dumps(launch))
+    (folder / "far-tmp").mkdir()
+    subprocess.run(
+        [sys.executable, "-m", "sparkscore.driver", str(folder / "far" / "launch.json")],
+        cwd=folder,
+        env={**variables, "TMPDIR": str(folder / "far-tmp")},
+        timeout=250,
+        check=True,
+    )
 
 
 def read_rows(folder: Path) -> list[dict[str, str]]:
