@@ -104,11 +104,16 @@ class JobMirror:
     def keep_announcement(self) -> None:
         """Have a home know what is about to be published; raises StorageError if it cannot.
 
-        A driver that dies after that is followed by one that knows the output as the job's own.
+        A driver that dies after that is followed by one that knows the output as the job's own, and
+        has all that it was made of.
         """
         if not self._is_home:
             return
         try:
+            names = [*self._names_of_home(), *self._names_of_waves()]
+            marks = {name for name in names if name.endswith((COMMIT_NAME, HEADER_NAME))}
+            self._copy_all(name for name in names if name not in marks)
+            self._copy_all(sorted(marks))
             self._copy_all([self._folder.publish.name])
         except SparkscoreError:
             raise
@@ -186,16 +191,21 @@ class JobMirror:
 
     def _new_names(self) -> Iterator[str]:
         """What a running job's copy needs; a wave's commit mark comes after its files."""
-        if self._is_status_due():
-            yield "status.json"
-        committed = sorted(self._folder.staging.glob(f"wave-*/{COMMIT_NAME}"))
+        if self._is_home and self._is_status_due():
+            yield "status.json"  # by which the control plane knows that the driver lives
+        waves = list(self._names_of_waves())  # before the plan, which they rest upon
         yield from self._names_of_home() if self._is_home else self._names_at_the_start()
-        for wave in committed:
+        yield from waves
+        if self._is_home:
+            yield from self._names_that_grow()
+        elif self._is_status_due():
+            yield "status.json"
+
+    def _names_of_waves(self) -> Iterator[str]:
+        for wave in sorted(self._folder.staging.glob(f"wave-*/{COMMIT_NAME}")):
             if self._name(wave) not in self._copied:  # thousands of files, which do not change
                 yield from map(self._name, sorted(wave.parent.glob("part-*.parquet")))
                 yield self._name(wave)
-        if self._is_home:
-            yield from self._names_that_grow()
 
     def _names_at_the_start(self) -> Iterator[str]:
         for file in sorted(self._folder.path.iterdir()):
