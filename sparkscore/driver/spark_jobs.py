@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 from sparkscore.errors import SparkscoreError
 
 _LOOK_SECONDS = 0.2
-_TASKS_SECONDS = 20.0
+_TASKS_SECONDS = 45.0
 _GROUP_KEYS = ("spark.jobGroup.id", "spark.job.description", "spark.job.interruptOnCancel")
 
 

@@ -53,5 +53,5 @@ def test_wheel__has_licence_and_bounds(wheel: zipfile.ZipFile) -> None:
     metadata = read_metadata(wheel, "METADATA").splitlines()
     assert "License-Expression: Apache-2.0" in metadata
     assert "Requires-Python: >=3.10" in metadata
-    assert any(line.startswith("Requires-Dist: pyspark<4.3,>=4.0.1") for line in metadata)
+    assert any(line.startswith("Requires-Dist: pyspark<4.3,>=3.5") for line in metadata)
     assert "Apache License" in read_metadata(wheel, "licenses/LICENSE")

@@ -55,7 +55,7 @@ class Place:
     def invoke(self, name: str, *, pause: float = 0.0, compute: str = "pods", **asked: Any) -> Job:
         overrides = (f"environment_variables.PAUSE={pause}",) if pause else ()
         request = InvokeRequest(
-            input=f"{self.store.uri}/in",
+            input=f"{self.store.uri}/moods",
             job_name=name,
             compute=compute,
             output_path=f"{self.store.uri}/out/{name}",
@@ -78,7 +78,7 @@ def place(
     for name, value in s3_store.environment.items():
         monkeypatch.setenv(name, value)
     for number in range(24):
-        s3_store.put(f"in/{number:02d}.txt", b"a good day" if number % 3 else b"\xff")
+        s3_store.put(f"moods/{number:02d}.txt", b"a good day" if number % 3 else b"\xff")
     s3_store.put("models/words/good.txt", b"good great")
     (tmp_path / "code").mkdir()
     (tmp_path / "code" / "score.py").write_text(SCRIPT)
@@ -161,7 +161,7 @@ def test_invoke__same_as_on_this_machine(place: Place, tmp_path: Path) -> None:
 
 def _retry_what_failed(place: Place, name: str, folder: Path) -> None:
     for number in range(0, 24, 3):
-        place.store.put(f"in/{number:02d}.txt", b"great")
+        place.store.put(f"moods/{number:02d}.txt", b"great")
     request = InvokeRequest(
         job_name="again", compute="pods", output_path=f"{place.store.uri}/out/again"
     )

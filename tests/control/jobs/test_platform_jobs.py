@@ -57,7 +57,7 @@ class Place:
     def invoke(self, **asked: Any) -> Job:
         name = self.name
         given: dict[str, Any] = {
-            "input": f"{self.store.uri}/in",
+            "input": f"{self.store.uri}/one-input",
             "output_path": f"{self.store.uri}/out/{name}",
             **asked,
         }
@@ -96,7 +96,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     with s3_server() as s3_store, pytest.MonkeyPatch.context() as monkeypatch:
         for name, value in s3_store.environment.items():
             monkeypatch.setenv(name, value)
-        s3_store.put("in/a.txt", b"a")
+        s3_store.put("one-input/a.txt", b"a")
         yield from make_place(tmp_path_factory.mktemp("platform"), s3_store, monkeypatch)
 
 
