@@ -14,6 +14,7 @@ from sparkscore.errors import SparkscoreError
 
 _LOOK_SECONDS = 0.2
 _TASKS_SECONDS = 45.0
+_QUIET_SECONDS = 1.0
 _GROUP_KEYS = ("spark.jobGroup.id", "spark.job.description", "spark.job.interruptOnCancel")
 
 
@@ -60,12 +61,16 @@ def canceling_jobs(spark: SparkSession, group: str, check: Callable[[], None]) -
 
 
 def wait_for_tasks(context: Any, group: str, timeout_seconds: float = _TASKS_SECONDS) -> None:
-    """Wait until no task of a canceled group runs: Spark's jobs are over before their tasks are."""
+    """Wait until no task of a canceled group runs: Spark's jobs are over before their tasks are.
+
+    Spark hears of a task that has just started a little later, so none must be seen for a while.
+    """
     tracker = context.statusTracker()
     deadline = time.monotonic() + timeout_seconds
-    while time.monotonic() < deadline:
+    seen_at = time.monotonic()
+    while (now := time.monotonic()) < min(deadline, seen_at + _QUIET_SECONDS):
         jobs = [tracker.getJobInfo(job) for job in tracker.getJobIdsForGroup(group)]
         stages = [tracker.getStageInfo(stage) for job in jobs if job for stage in job.stageIds]
-        if not any(stage.numActiveTasks for stage in stages if stage):
-            return
+        if any(stage.numActiveTasks for stage in stages if stage):
+            seen_at = now
         time.sleep(_LOOK_SECONDS)
