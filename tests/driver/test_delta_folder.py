@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from sparkscore.driver.publish.delta_folder import publish_delta_folder
+from sparkscore.driver.publish.delta_table import removing_failed_write
 from sparkscore.driver.publish.gate import PublishGate
 from sparkscore.driver.publish.published import PublishedOutput
-from sparkscore.errors import AlreadyExistsError, PublishError
+from sparkscore.errors import AlreadyExistsError, PublishError, StateError
 from sparkscore.messages.launch import OutputMessage
 
 SCHEMA = pa.schema([("name", pa.string()), ("at", pa.timestamp("us")), ("count", pa.uint32())])
@@ -114,3 +117,50 @@ def test_delta_folder__of_others_is_left_alone(publish: Callable[..., Any], tmp_
         publish()
     assert caught.value.condition == "OUTPUT_EXISTS"
     assert (tmp_path / "out" / "part-1.parquet").read_text() == "theirs"
+
+
+def lose_lease() -> None:
+    raise StateError("lost", condition="LEASE_LOST")
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_failed_write__is_removed_by_the_driver_that_holds_the_job(is_lost: bool) -> None:
+    removed: list[bool] = []
+    target: Any = SimpleNamespace(find_table=lambda: None, remove=lambda: removed.append(True))
+    gate = PublishGate(confirm=lose_lease) if is_lost else PublishGate()
+    with pytest.raises(PublishError), removing_failed_write(target, gate):
+        raise PublishError("failed")
+    assert bool(removed) is not is_lost
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_folder_whose_driver_was_taken_over__keeps_what_is_there(
+    is_lost: bool, tmp_path: Path
+) -> None:
+    target = tmp_path / "table"
+    seen: list[bool] = []
+
+    def check() -> None:
+        """It raises once the data files are written."""
+        seen.append(target.is_dir())
+        if seen.count(True) == 2:
+            (target / f"part-{UUID(int=1)}.snappy.parquet").touch()
+            raise StateError("stop", condition="LEASE_LOST")
+
+    def confirm() -> None:
+        if is_lost and seen.count(True) > 1:
+            lose_lease()
+
+    gate = PublishGate(check=check, confirm=confirm)
+    output = OutputMessage(str(target), "append_row", "delta")
+    with pytest.raises(StateError):
+        publish_delta_folder(
+            staged_files=[],
+            schema=pa.schema([("a", pa.int64())]),
+            output=output,
+            job_name="job",
+            user_metadata={},
+            expected_rows=0,
+            gate=gate,
+        )
+    assert any(target.glob("part-*")) is is_lost

@@ -36,6 +36,7 @@ from sparkscore.errors import PublishError
 from sparkscore.executor.decode import decode_broadcasts, decode_payloads
 from sparkscore.executor.result_schema import schema_to_bytes
 from sparkscore.messages.launch import OutputMessage
+from sparkscore.storage.uploads import raises
 
 _FILE_BYTES = 128 * 1024 * 1024
 _ARROW_BATCH_BYTES = 32 * 1024 * 1024
@@ -68,7 +69,7 @@ def publish_delta(
         check_staging(staged_files)
         options = _commit_options(job_name, user_metadata)
         with (
-            _removing_failed_write(target),
+            removing_failed_write(target, gate),
             _session_conf(spark, _write_conf(options, staged_files)),
             canceling_jobs(spark, f"sparkscore {job_name} publish", gate.check),
         ):
@@ -162,12 +163,15 @@ def _read_staged(
 
 
 @contextmanager
-def _removing_failed_write(target: DeltaTarget) -> Iterator[None]:
-    """Around what waits until the last task has ended, or it would write again."""
+def removing_failed_write(target: DeltaTarget, gate: PublishGate) -> Iterator[None]:
+    """Around what waits until the last task has ended, or it would write again.
+
+    A driver that was taken over removes nothing: what stands there may be its successor's.
+    """
     try:
         yield
     except Exception:
-        if target.find_table() is None:
+        if not raises(gate.confirm) and target.find_table() is None:
             target.remove()
         raise
 
