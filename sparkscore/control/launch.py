@@ -16,6 +16,7 @@ from sparkscore.messages.launch import (
     OutputMessage,
     ScoringMessage,
 )
+from sparkscore.plan.launch_overrides import get_scoring_fields
 
 ALL_COLUMNS = ("*",)
 
@@ -119,19 +120,10 @@ def _build_scoring(
         model_name=model_name,
         code_folder=str(files / "code") if has_code else None,
         scoring_script=deployment.scoring_script,
-        mini_batch_size=settings.mini_batch_size,
-        max_retries=settings.retry_settings.max_retries,
-        timeout_seconds=settings.retry_settings.timeout,
-        init_timeout_seconds=settings.init_timeout,
-        error_threshold=settings.error_threshold,
-        mini_batch_error_threshold=settings.mini_batch_error_threshold,
         isolation=settings.isolation,
-        isolate_failures=settings.isolate_failures,
-        logging_level=settings.logging_level,
-        on_bad_row=settings.on_bad_row,
         passthrough_columns=ALL_COLUMNS if passthrough == "all" else tuple(passthrough),
         output_action=settings.output_action,
         environment_variables=dict(settings.environment_variables),
-        memory_limit_bytes=settings.memory_limit or 0,
         environment=None if environment is None else environment.place(files),
+        **get_scoring_fields(settings),
     )

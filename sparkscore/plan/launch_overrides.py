@@ -19,6 +19,7 @@ from sparkscore.messages.launch import InputMessage, LaunchMessage, OutputMessag
 
 if TYPE_CHECKING:
     from sparkscore.spec import DeploymentSpec
+    from sparkscore.spec.settings import SettingsSpec
 
 USAGE = (
     "usage: score.py LAUNCH_MESSAGE [--run NAME] [--input URI] [--output-path URI] "
@@ -207,20 +208,24 @@ def _apply_overrides(launch: LaunchMessage, overrides: Sequence[str]) -> LaunchM
 
 
 def _change_scoring(scoring: ScoringMessage, spec: DeploymentSpec) -> ScoringMessage:
-    settings = spec.settings
-    return replace(
-        scoring,
-        mini_batch_size=settings.mini_batch_size,
-        max_retries=settings.retry_settings.max_retries,
-        timeout_seconds=settings.retry_settings.timeout,
-        init_timeout_seconds=settings.init_timeout,
-        error_threshold=settings.error_threshold,
-        mini_batch_error_threshold=settings.mini_batch_error_threshold,
-        isolate_failures=settings.isolate_failures,
-        logging_level=settings.logging_level,
-        on_bad_row=settings.on_bad_row,
-        memory_limit_bytes=settings.memory_limit or 0,
-    )
+    return replace(scoring, **get_scoring_fields(spec.settings))
+
+
+def get_scoring_fields(settings: SettingsSpec) -> dict[str, Any]:
+    """The fields of a ScoringMessage that are settings as they stand, and that a driver may still
+    change."""
+    return {
+        "mini_batch_size": settings.mini_batch_size,
+        "max_retries": settings.retry_settings.max_retries,
+        "timeout_seconds": settings.retry_settings.timeout,
+        "init_timeout_seconds": settings.init_timeout,
+        "error_threshold": settings.error_threshold,
+        "mini_batch_error_threshold": settings.mini_batch_error_threshold,
+        "isolate_failures": settings.isolate_failures,
+        "logging_level": settings.logging_level,
+        "on_bad_row": settings.on_bad_row,
+        "memory_limit_bytes": settings.memory_limit or 0,
+    }
 
 
 def _check_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
