@@ -6,8 +6,7 @@ MAKEFLAGS += --no-print-directory
 IN_ENV := scripts/in-env
 INSTALLED := .venv/.installed
 PYTEST := $(IN_ENV) pytest
-SPARK35_INSTALLED := .venv-spark35/.installed
-IN_SPARK35 := VENV=.venv-spark35 $(IN_ENV)
+CORE_SUITE = pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS) @tests/spark35.txt
 PYTEST_ARGS ?=
 TIMES ?= 10
 SEED ?=
@@ -24,7 +23,7 @@ demo: setup java  ## set everything up; endpoints, deployments and jobs on real 
 	@$(IN_ENV) conf/examples/run-demo
 
 .PHONY: test
-test: setup java classes postgres azurite compiler chromium namespaces  ## set everything up and run the whole suite, the fast tests first
+test: setup java classes postgres azurite compiler chromium namespaces pythons  ## set everything up and run the whole suite, the fast tests first
 	@$(PYTEST) -n $(WORKERS) --dist worksteal -m "$(FAST)" $(PYTEST_ARGS)
 	@$(PYTEST) -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not ($(FAST)) and not alone" $(PYTEST_ARGS)
 	@$(PYTEST) -m alone $(PYTEST_ARGS) tests/chaos
@@ -35,8 +34,12 @@ test-fast: setup postgres azurite  ## run the tests that start neither Spark nor
 	@$(PYTEST) -n $(WORKERS) --dist worksteal -m "$(FAST)" $(PYTEST_ARGS)
 
 .PHONY: spark35
-spark35: java $(SPARK35_INSTALLED)  ## run the core suite on the oldest Spark, Delta, pandas and pyarrow that are supported
-	@$(IN_SPARK35) pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS) @tests/spark35.txt
+spark35: java .venv-spark35/.installed  ## run the core suite on the oldest Spark, Delta, pandas and pyarrow that are supported
+	@VENV=.venv-spark35 $(IN_ENV) $(CORE_SUITE)
+
+.PHONY: spark40
+spark40: java .venv-spark40/.installed  ## run the core suite on Spark 4.0 with what Databricks' runtime 17.3 has beside it
+	@VENV=.venv-spark40 $(IN_ENV) $(CORE_SUITE)
 
 .PHONY: chaos
 chaos: setup java classes azurite compiler  ## run the chaos tests with TIMES (10) as many faults, of SEED
@@ -71,7 +74,7 @@ wheel: setup  ## build the wheel and try it in a clean environment
 	@$(IN_ENV) scripts/check-wheel
 
 .PHONY: lock
-lock: setup  ## remake both locks from pyproject.toml and requirements-spark35.in
+lock: setup  ## remake the locks from pyproject.toml and the requirements of older Sparks
 	@$(IN_ENV) scripts/lock
 
 .PHONY: setup
@@ -81,8 +84,8 @@ $(INSTALLED): requirements.lock pyproject.toml scripts/setup
 	@scripts/setup
 	@touch $@
 
-$(SPARK35_INSTALLED): requirements-spark35.lock pyproject.toml scripts/spark35 | $(INSTALLED)
-	@scripts/spark35
+.venv-%/.installed: requirements-%.lock pyproject.toml scripts/older-spark | $(INSTALLED)
+	@scripts/older-spark $*
 	@touch $@
 
 .PHONY: java
@@ -109,13 +112,17 @@ compiler:  ## find the C compiler that builds a clock for tests (as root on Debi
 namespaces:  ## find ip, by which tests make machines of their own (as root on Debian: install it)
 	@scripts/namespaces > /dev/null
 
+.PHONY: pythons
+pythons: setup  ## find a Python of another version, which tests build environments with (or let uv fetch it)
+	@$(IN_ENV) python -m tests.built_environments > /dev/null
+
 .PHONY: chromium
 chromium:  ## find the browser that tests use Studio in (as root on Debian: install it)
 	@scripts/chromium > /dev/null
 
 .PHONY: clean
 clean:  ## remove the environment, caches and everything else that was made here
-	rm -rf .venv .venv-spark35 .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist sparkscore-jobs
+	rm -rf .venv .venv-spark35 .venv-spark40 .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist sparkscore-jobs
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: ci

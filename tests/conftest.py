@@ -39,10 +39,10 @@ _LONGEST = (
 )
 """Files of a minute or two, which begin first: none of them is to run alone at the end."""
 
-_WARNINGS_OF_SPARK35 = (
+_WARNINGS_OF_OLDER_SPARKS = (
     "ignore:distutils Version classes are deprecated:DeprecationWarning",
     "ignore:The distutils package is deprecated:DeprecationWarning",
-    # It leaves the sockets by which it collects rows to the garbage collector.
+    # Both leave the sockets by which they collect rows to the garbage collector.
     "ignore:unclosed <socket.socket:ResourceWarning",
 )
 
@@ -54,9 +54,9 @@ settings.load_profile("suite")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Warnings are errors, but for those of Spark 3.5 itself."""
-    if importlib.metadata.version("pyspark").startswith("3."):
-        for line in _WARNINGS_OF_SPARK35:
+    """Warnings are errors, but for those of Spark 3.5 and 4.0 themselves."""
+    if importlib.metadata.version("pyspark").startswith(("3.", "4.0.")):
+        for line in _WARNINGS_OF_OLDER_SPARKS:
             config.addinivalue_line("filterwarnings", line)
 
 

@@ -1,4 +1,4 @@
-"""README's table of tested versions is what the locks hold, and the bounds are those versions."""
+"""Tables of tested versions are what the locks hold, and the bounds are those versions."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from tests.architecture.sources import ROOT
 
 NEWEST, OLDEST = "requirements.lock", "requirements-spark35.lock"
+BETWEEN = "requirements-spark40.lock"
 _ROW = re.compile(r"^\|(?P<cells>.*)\|$", re.MULTILINE)
 
 
@@ -18,7 +19,7 @@ def _rows() -> list[list[str]]:
     return [[cell.strip() for cell in match["cells"].split("|")] for match in _ROW.finditer(table)]
 
 
-@pytest.mark.parametrize(("row", "lock"), [(2, NEWEST), (3, OLDEST)])
+@pytest.mark.parametrize(("row", "lock"), [(2, NEWEST), (3, OLDEST), (4, BETWEEN)])
 def test_readme__has_the_versions_of_the_lock(row: int, lock: str) -> None:
     names, versions = _rows()[0][1:], _rows()[row][1:]
     assert len(names) == 5
@@ -40,3 +41,14 @@ def test_lower_bound__is_the_version_that_the_core_suite_runs_on(name: str) -> N
     assert locked is not None
     parts = bound[1].split(".")
     assert locked[1].split(".")[: len(parts)] == parts
+
+
+@pytest.mark.parametrize("name", ["spark35", "spark40"])
+def test_databricks_page__has_the_versions_that_its_runtimes_were_tried_with(name: str) -> None:
+    page = (ROOT / "docs" / "databricks.md").read_text(encoding="utf-8")
+    (row,) = re.findall(rf"^\|.*\(`make {name}`\) \|$", page, re.MULTILINE)
+    versions = re.findall(r"([a-z]+(?:-[a-z]+)*) (\d+\.\d+\.\d+)", row)
+    assert [package for package, _ in versions] == ["pyspark", "delta-spark", "pandas", "pyarrow"]
+    locked = (ROOT / f"requirements-{name}.lock").read_text(encoding="utf-8")
+    for package, version in versions:
+        assert re.search(rf"^{package}=={re.escape(version)} ", locked, re.MULTILINE), package

@@ -1,202 +1,123 @@
-"""What the images hold and what the compose file starts, as processes: a job from end to end."""
+"""The images and the compose file at work, without Docker: the first job of docs/docker.md."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import time
+import re
+import shlex
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
-from sparkscore.targets.java import find_java
-from tests.servers.postgres import PostgresServer
-from tests.servers.s3 import s3_server
-from tests.servers.store import StoreServer
-from tests.spark.clusters import free_port
+from tests.docker.composed import Composed
+from tests.docker.dockerfile import ROOT
+from tests.spark.namespaces import open_network
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
-SCRIPTS = Path(__file__).resolve().parents[2] / "docker" / "scripts"
-DEPLOYMENT = """\
-name: sizes
-endpoint_name: files
-model: {path: ./model.txt}
-code_configuration: {code: ./code, scoring_script: score.py}
-compute: azureml:cluster
-resources: {instance_count: 2}
-mini_batch_size: 3
-"""
-SCRIPT = """\
-import os
-
-def init():
-    pass
-
-def run(batch):
-    return [f"{os.path.basename(path)}={os.path.getsize(path)}" for path in batch]
-"""
-INPUTS = 12
-
-
-def run_script(name: str, *arguments: str, **variables: str) -> None:
-    command = [str(SCRIPTS / name), *arguments]
-    done = subprocess.run(
-        command, env={**os.environ, **variables}, capture_output=True, text=True, timeout=280
-    )
-    assert done.returncode == 0, done.stderr
+PAGE = (ROOT / "docs" / "docker.md").read_text(encoding="utf-8")
+GIVEN = {"POSTGRES_PASSWORD": "db-secret", "S3_KEY_ID": "key-id", "S3_SECRET_KEY": "s3-secret"}
+TEXTS = {f"{number}.txt": "spark " * number for number in range(5)}
+SERVICES = 7
 
 
 @pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The variables of a container: environment and Spark as the Dockerfile's steps make them."""
-    folder = tmp_path_factory.mktemp("image")
-    cache = os.environ.get("SPARKSCORE_CACHE") or str(Path.home() / ".cache" / "sparkscore")
-    environment = folder / "venv"
-    run_script("build-wheel", str(folder / "wheel"))
-    extras = ("s3", "postgres", "server")
-    arguments = [str(environment), str(folder / "wheel"), *extras]
+def composed() -> Iterator[Composed]:
+    """All services of the compose file, healthy."""
+    folder = Path(tempfile.mkdtemp(prefix="sparkscore-images-", dir="/dev/shm"))
     try:
-        run_script("make-environment", *arguments, UV_OFFLINE="1", PYTHON=sys.executable)
-    except AssertionError:
-        run_script("make-environment", *arguments, PYTHON=sys.executable)
-    java = {"JAVA_HOME": str(find_java(os.environ).home)}
-    run_script("install-spark", str(environment), str(folder / "spark"), cache, **java)
-    path = os.pathsep.join([str(environment / "bin"), str(SCRIPTS), "/usr/bin", "/bin"])
-    return {
-        "PATH": path,
-        "HOME": str(folder),
-        "SPARK_HOME": str(folder / "spark"),
-        "SPARKSCORE_CACHE": cache,
-        "PYSPARK_PYTHON": str(environment / "bin" / "python"),
-        "PYSPARK_DRIVER_PYTHON": str(environment / "bin" / "python"),
-        "SPARK_LOCAL_IP": "127.0.0.1",
-        **java,
-    }
+        with open_network(SERVICES) as network, ExitStack() as stack:
+            services = Composed(folder, network, stack, GIVEN)
+            services.up()
+            yield services
+    finally:
+        shutil.rmtree(folder)
 
 
-class Containers:
-    """Processes with the variables of containers, ended with the test."""
-
-    def __init__(self, folder: Path, variables: dict[str, str], stack: ExitStack) -> None:
-        self.folder, self.variables, self._stack = folder, variables, stack
-        self._starting: dict[str, Path] = {}
-
-    def start(self, *command: str, health: str, **variables: str) -> None:
-        """Start a service; ``wait`` waits until its check is content."""
-        log_file = self.folder / f"service-{len(self._starting)}.log"
-        with open(log_file, "ab") as log:
-            process = subprocess.Popen(
-                command,
-                env={**self.variables, **variables},
-                cwd=self.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                executable=str(SCRIPTS / command[0]),
-            )
-        self._stack.callback(process.wait, 30)
-        self._stack.callback(process.terminate)
-        self._starting[health] = log_file
-
-    def wait(self) -> None:
-        """Wait until all services are healthy."""
-        for health, log in self._starting.items():
-            deadline = time.monotonic() + 150
-            while not self.is_healthy(health):
-                assert time.monotonic() < deadline, log.read_text()[-3000:]
-                time.sleep(0.5)
-
-    def is_healthy(self, url: str) -> bool:
-        command = [str(SCRIPTS / "check-health"), url]
-        return subprocess.run(command, env=self.variables, capture_output=True).returncode == 0
-
-    def call(self, *command: str, **variables: str) -> str:
-        """What a command in a container prints."""
-        done = subprocess.run(
-            command,
-            env={**self.variables, **variables},
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            timeout=200,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+def write_example(folder: Path) -> None:
+    """The files that the page shows, and inputs."""
+    shown = re.findall(r"^```\w*\n# (mine/\S+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    assert len(shown) == 4
+    for name, text in [*shown, *((f"mine/inputs/{path}", text) for path, text in TEXTS.items())]:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
 
 
-def start_cluster(containers: Containers) -> str:
-    """The URL of a master with two workers, started by the images' entry point."""
-    port, page = free_port(), free_port()
-    containers.start(
-        *("spark-entrypoint", "master", "--host", "127.0.0.1"),
-        health=f"http://127.0.0.1:{page}/",
-        SPARK_MASTER_PORT=str(port),
-        SPARK_MASTER_WEBUI_PORT=str(page),
-    )
-    url = f"spark://127.0.0.1:{port}"
-    for number in (1, 2):
-        own_page = free_port()
-        containers.start(
-            *("spark-entrypoint", "worker", "--host", "127.0.0.1", "--cores", "1"),
-            *("--memory", "1500m", "--work-dir", str(containers.folder / f"worker-{number}"), url),
-            health=f"http://127.0.0.1:{own_page}/",
-            SPARK_WORKER_WEBUI_PORT=str(own_page),
-        )
-    return url
+def find_commands() -> list[list[str]]:
+    """What the page says to run once the services are up."""
+    lines = re.findall(r"^docker compose ((?:exec|cp) .*)$", PAGE, re.MULTILINE)
+    return [shlex.split(line) for line in lines]
 
 
-def write_deployment(folder: Path) -> None:
-    (folder / "code").mkdir()
-    (folder / "code" / "score.py").write_text(SCRIPT)
-    (folder / "model.txt").write_text("1")
-    (folder / "deployment.yml").write_text(DEPLOYMENT)
-    (folder / "endpoint.yml").write_text("name: files\n")
+def copy(composed: Composed, source: str, target: str, *, folder: Path) -> None:
+    """What ``docker compose cp`` does with a folder."""
+    inside, outside = (source, target) if ":" in source else (target, source)
+    service, _, path = inside.partition(":")
+    there, here = composed.find_path(service, path), folder / outside
+    shutil.copytree(*((there, here) if inside == source else (here, there)))
 
 
-def test_compose__scores_a_job_on_the_cluster(
-    image: dict[str, str], postgres_server: PostgresServer, tmp_path: Path
+def test_compose__runs_the_first_job_of_the_page(composed: Composed, tmp_path: Path) -> None:
+    write_example(tmp_path)
+    printed = {}
+    for verb, *arguments in find_commands():
+        if verb == "cp":
+            copy(composed, *arguments, folder=tmp_path)
+        else:
+            printed[" ".join(arguments[2:4])] = composed.execute(*arguments)
+    assert {"token create", "batch-endpoint invoke", "job stream"} <= set(printed)
+    (predictions,) = (tmp_path / "results").rglob("predictions.csv")
+    lines = predictions.read_text().split()
+    assert lines == ["prediction", *(f"{number}.txt={number}" for number in range(len(TEXTS)))]
+    workers = [f"worker-{number}" for number in (1, 2)]
+    ran = [name for name in workers if "Asked to launch executor" in composed.read_log(name)]
+    assert ran == workers
+
+
+def test_server__goes_on_where_it_was_stopped(composed: Composed) -> None:
+    tls = "/var/lib/sparkscore/workspace/tls/server"
+    certificate = composed.find_path("server", f"{tls}.pem").read_bytes()
+    composed.stop("server")
+    composed.up()
+    assert composed.find_path("server", f"{tls}.pem").read_bytes() == certificate
+    listed = composed.execute("server", "sparkscore", "compute", "list", "--query", "[].name")
+    assert "cluster" in listed
+
+
+@pytest.mark.parametrize("name", ["master", "worker-1", "server"])
+def test_service__runs_without_root_and_cannot_change_the_image(
+    composed: Composed, name: str
 ) -> None:
-    database = urlsplit(postgres_server.create_database())
-    with s3_server("other") as store, ExitStack() as stack:
-        variables = {**image, **store.environment}
-        containers = Containers(tmp_path, variables, stack)
-        containers.call(str(SCRIPTS / "make-bucket"), "sparkscore")
-        master = start_cluster(containers)
-        port = free_port()
-        server = {
-            "SPARKSCORE_WORKSPACE": str(tmp_path / "workspace"),
-            "SPARKSCORE_CONFIG_DIR": str(tmp_path / "config"),
-            "SPARKSCORE_PORT": str(port),
-            "SPARKSCORE_MASTER": master,
-            "SPARKSCORE_STORE_URL": f"postgresql://127.0.0.1:{database.port}{database.path}",
-            "SPARKSCORE_DATASTORE_URI": "s3://sparkscore/workspace",
-            "PGUSER": str(database.username),
-            "PGPASSWORD": str(database.password),
-        }
-        address = f"https://127.0.0.1:{port}"
-        containers.start("server-entrypoint", health=f"{address}/healthz", **server)
-        containers.wait()
-        check_job(containers, store, server)
+    assert composed.execute(name, "id").startswith("uid=185(spark) gid=0(root)")
+    for path in ("/opt/spark", "/opt/sparkscore/venv", "/opt/sparkscore/cache", "/etc/passwd"):
+        status = composed.find_path(name, path).stat()
+        assert status.st_uid == 0, path
+        assert not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH), path
+    rights = composed.find_path(name, "/proc/1/status").read_text()
+    assert re.search(r"^CapBnd:\t0+$", rights, re.MULTILINE)
+    assert re.search(r"^NoNewPrivs:\t1$", rights, re.MULTILINE)
 
 
-def check_job(containers: Containers, store: StoreServer, server: dict[str, str]) -> None:
-    """Somebody in the server's container makes an endpoint and invokes it."""
-    write_deployment(containers.folder)
-    inputs = f"{store.uri}/in"
-    for number in range(INPUTS):
-        store.put(f"in/{number:02}.txt", b"x" * (number + 1))
-    for command in (
-        ("batch-endpoint", "create", "--file", "endpoint.yml"),
-        ("batch-deployment", "create", "--file", "deployment.yml", "--set-default"),
-        ("batch-endpoint", "invoke", "-n", "files", "--job-name", "first", "--input", inputs),
-        ("job", "stream", "--name", "first"),
-        ("job", "download", "--name", "first", "--output-name", "score", "-p", "got"),
-    ):
-        containers.call("sparkscore", *command, **server)
-    (predictions,) = containers.folder.glob("got/**/predictions.csv")
-    rows = predictions.read_text().splitlines()
-    assert sorted(rows)[:INPUTS] == [f"{number:02}.txt={number + 1}" for number in range(INPUTS)]
+def test_secrets__are_in_no_file_of_the_workspace(composed: Composed) -> None:
+    search = "grep -rlFa -e {} /var/lib/sparkscore || true"
+    assert composed.execute("server", "sh", "-c", search.format("postgresql://postgres")) != ""
+    for secret in GIVEN.values():
+        assert composed.execute("server", "sh", "-c", search.format(secret)) == "", secret
+
+
+def test_build_tools__have_the_versions_of_the_lock(composed: Composed) -> None:
+    locked = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    for name in ("uv", "build", "hatchling"):
+        found = re.search(rf"^{name}==(\S+) ", locked, re.MULTILINE)
+        assert found is not None
+        assert list(composed.folder.glob(f"build/**/{name}-{found[1]}.dist-info")) != []
+
+
+def test_spark_image__runs_as_a_user_without_a_name(composed: Composed) -> None:
+    login = "org.apache.hadoop.security.UserGroupInformation"
+    printed = composed.run("master", "java", "-cp", "/opt/spark/jars/*", login, user="12345")
+    assert re.search(r"^User: spark$", printed, re.MULTILINE)

@@ -145,6 +145,17 @@ def test_server_entrypoint__leaves_what_is_there(tmp_path: Path) -> None:
     assert (tmp_path / "workspace" / "tls" / "server.pem").read_bytes() == certificate
 
 
+def test_server_entrypoint__certificate_that_ends_soon_is_made_anew(tmp_path: Path) -> None:
+    tls = tmp_path / "workspace" / "tls"
+    tls.mkdir(parents=True)
+    request = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "20"]
+    files = ["-keyout", str(tls / "server.key"), "-out", str(tls / "server.pem")]
+    subprocess.run([*request, "-subj", "/CN=old", *files], check=True, capture_output=True)
+    assert call_server(tmp_path).returncode == 0
+    show = ["openssl", "x509", "-noout", "-in", str(tls / "server.pem")]
+    subprocess.run([*show, "-checkend", str(300 * 86_400)], check=True, capture_output=True)
+
+
 def test_server_entrypoint__certificate_from_outside(tmp_path: Path) -> None:
     done = call_server(tmp_path, SPARKSCORE_TLS_CERT="/c.pem", SPARKSCORE_TLS_KEY="/k.pem")
     assert done.stdout.endswith("--tls-cert /c.pem --tls-key /k.pem\n")
@@ -188,6 +199,11 @@ def test_check_health__by_the_answer(address: str) -> None:
     assert call("check-health", f"{address}/healthz").returncode == 0
     assert call("check-health", f"{address}/other").returncode == 1
     assert call("check-health", "http://127.0.0.1:1/healthz").returncode == 1
+
+
+def test_check_health__asks_no_proxy(address: str) -> None:
+    proxy = {"http_proxy": "http://127.0.0.1:1", "HTTP_PROXY": "http://127.0.0.1:1"}
+    assert call("check-health", f"{address}/healthz", **proxy).returncode == 0
 
 
 def test_make_bucket__once_and_again() -> None:

@@ -13,9 +13,10 @@ import pytest
 
 from sparkscore.driver import job_run, run, scoring
 from sparkscore.driver.publishing import publish_output
-from sparkscore.messages.launch import InputMessage, LaunchMessage, OutputMessage, ScoringMessage
+from sparkscore.messages.launch import LaunchMessage
 from sparkscore.messages.status import COMPLETED, SummaryMessage
 from sparkscore.plan.scoring_plan import plan_scoring, write_plan
+from tests.launches import make_launch, make_scoring
 from tests.simulated_cluster import SimulatedScript, SimulatedSession, make_files
 
 SLOTS = 50
@@ -25,36 +26,20 @@ BLOCKS_EACH = 1.0
 """An outcome alone has more than twenty."""
 
 
-def make_launch(folder: Path) -> LaunchMessage:
-    scoring_ = ScoringMessage(
-        *("job", "digest", str(folder), "model.txt", str(folder), "score.py"),
-        mini_batch_size=1,
-        max_retries=3,
-        timeout_seconds=30,
-        init_timeout_seconds=60,
-        error_threshold=-1,
-        mini_batch_error_threshold=-1,
-        isolation="process",
-        isolate_failures=True,
-        logging_level="info",
-        on_bad_row="fail",
-        passthrough_columns=(),
-        output_action="append_row",
-        environment_variables={},
-    )
-    return LaunchMessage(
-        "job",
+def make_job(folder: Path) -> LaunchMessage:
+    return make_launch(
         str(folder / "job"),
-        "2026-01-01T00:00:00Z",
-        input=InputMessage("/inputs"),
-        output=OutputMessage(str(folder / "out"), "append_row", "csv", file_name="out.csv"),
-        scoring=scoring_,
+        inputs="/inputs",
+        output=str(folder / "out"),
+        scoring=make_scoring(
+            model_folder=str(folder), model_name="model.txt", code_folder=str(folder), max_retries=3
+        ),
         checkpoint_interval_seconds=WAVE_SECONDS,
     )
 
 
 def run_simulated(folder: Path, mini_batches: int, script: SimulatedScript) -> SummaryMessage:
-    launch = make_launch(folder)
+    launch = make_job(folder)
     Path(launch.job_folder, "logs").mkdir(parents=True)
     plan = plan_scoring(
         make_files(mini_batches), mini_batch_size=1, root="/inputs", transport="direct", slots=SLOTS

@@ -6,7 +6,6 @@ import os
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from sparkscore.executor.runner import MiniBatchRunner
 from sparkscore.executor.script_host import ScriptHost
 from sparkscore.executor.script_log import ScriptLog, open_script_log
 from sparkscore.messages.launch import ScoringMessage
+from tests.launches import make_scoring as scoring_message
 
 MakeScoring = Callable[..., ScoringMessage]
 MakeRunner = Callable[..., MiniBatchRunner]
@@ -35,28 +35,14 @@ def make_scoring(tmp_path: Path) -> MakeScoring:
         if "def init" not in text:
             text += "\ndef init():\n    pass\n"
         (code / "score.py").write_text(text)
-        scoring = ScoringMessage(
-            job_name="job",
-            digest="digest",
-            model_folder=str(tmp_path / "model"),
-            model_name="model",
-            code_folder=str(code),
-            scoring_script="score.py",
-            mini_batch_size=4,
-            max_retries=1,
-            timeout_seconds=10,
-            init_timeout_seconds=20,
-            error_threshold=-1,
-            mini_batch_error_threshold=-1,
-            isolation="process",
-            isolate_failures=True,
-            logging_level="info",
-            on_bad_row="fail",
-            passthrough_columns=(),
-            output_action="append_row",
-            environment_variables={},
-        )
-        return replace(scoring, **changes)  # type: ignore[arg-type]
+        message: dict[str, object] = {
+            "model_folder": str(tmp_path / "model"),
+            "code_folder": str(code),
+            "mini_batch_size": 4,
+            "timeout_seconds": 10,
+            "init_timeout_seconds": 20,
+        }
+        return scoring_message(**message | changes)
 
     return make
 

@@ -12,14 +12,9 @@ import pyarrow as pa
 
 from sparkscore.control.workspace import Workspace
 from sparkscore.messages.codec import to_json
-from sparkscore.messages.launch import (
-    InputMessage,
-    LaunchMessage,
-    OutputMessage,
-    ScoringMessage,
-)
 from sparkscore.plan.scoring_plan import plan_scoring, write_plan
 from sparkscore.state import JobRecord
+from tests.launches import make_launch, make_scoring
 
 HOSTILE = "<script>alert('x')</script> & \"q\" \N{GRINNING FACE}"
 PNG = base64.b64decode(
@@ -101,34 +96,18 @@ def add_job(workspace: Workspace, name: str = "done", **fields: Any) -> JobRecor
 
 def write_launch(record: JobRecord, *, inputs: Path) -> None:
     """The launch message of a job on the files below ``inputs``."""
-    scoring = ScoringMessage(
-        job_name=record.name,
-        digest="",
-        model_folder=record.folder,
-        model_name="model",
-        code_folder=None,
-        scoring_script=None,
-        mini_batch_size=2,
-        max_retries=3,
-        timeout_seconds=30,
-        init_timeout_seconds=30,
-        error_threshold=-1,
-        mini_batch_error_threshold=-1,
-        isolation="process",
-        isolate_failures=True,
-        logging_level="info",
-        on_bad_row="fail",
-        passthrough_columns=(),
-        output_action="append_row",
-        environment_variables={"API": "hush-hush"},
-    )
-    launch = LaunchMessage(
-        job_name=record.name,
-        job_folder=record.folder,
-        created_at="2026-01-01T00:00:00+00:00",
-        input=InputMessage(uri=str(inputs)),
-        output=OutputMessage(path=record.folder, action="append_row", format="csv"),
-        scoring=scoring,
+    launch = make_launch(
+        record.folder,
+        inputs=str(inputs),
+        output=record.folder,
+        scoring=make_scoring(
+            job_name=record.name,
+            model_folder=record.folder,
+            code_folder=None,
+            scoring_script=None,
+            mini_batch_size=2,
+            environment_variables={"API": "hush-hush"},
+        ),
         spark_conf={"spark.api.token": "hush-hush", "spark.ui.enabled": "false"},
     )
     Path(record.folder, "launch.json").write_text(to_json(launch), encoding="utf-8")
