@@ -5,11 +5,23 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from sqlalchemy import BigInteger, Boolean, ColumnElement, Select, cast, column, func, or_, select
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ColumnElement,
+    Select,
+    Text,
+    cast,
+    column,
+    func,
+    or_,
+    select,
+)
 
 from sparkscore.state.job_status import ACTIVE, QUEUED, WAITING
 from sparkscore.state.records import ProcessIdentity
-from sparkscore.state.tables import endpoints, jobs
+from sparkscore.state.tables import endpoints, jobs, render_document
 
 Archived = Literal["exclude", "include", "only"]
 
@@ -25,6 +37,7 @@ class JobFilter:
     statuses: tuple[str, ...] | None = None
     archived: Archived = "exclude"
     experiment: str | None = None
+    compute: str | None = None
 
 
 def select_jobs(
@@ -106,6 +119,13 @@ def archived_condition(archived: Archived) -> list[ColumnElement[bool]]:
     return [column("is_archived", Boolean).is_(archived == "only")]
 
 
+def _begins(documents: Column[Any], start: dict[str, Any]) -> ColumnElement[bool]:
+    """Whether documents have these keys first, which is how a job's compute has its name: they
+    are kept as text, with keys in the order they came, and no database has to read it as JSON."""
+    text = render_document(start).removesuffix("}")
+    return func.substr(documents, 1, len(text) + 1, type_=Text).in_([f"{text},", f"{text}}}"])
+
+
 def _conditions(wanted: JobFilter) -> list[ColumnElement[bool]]:
     conditions = archived_condition(wanted.archived)
     if wanted.endpoint is not None:
@@ -116,4 +136,6 @@ def _conditions(wanted: JobFilter) -> list[ColumnElement[bool]]:
         conditions.append(jobs.c.status.in_(wanted.statuses))
     if wanted.experiment is not None:
         conditions.append(jobs.c.experiment_name == wanted.experiment)
+    if wanted.compute is not None:
+        conditions.append(_begins(jobs.c.compute, {"name": wanted.compute}))
     return conditions

@@ -25,6 +25,11 @@ from sqlalchemy.types import TypeDecorator
 metadata = MetaData()
 
 
+def render_document(value: Any) -> str:
+    """A document as the text in which it is kept."""
+    return json.dumps(value, separators=(",", ":"), allow_nan=False)
+
+
 class Document(TypeDecorator[Any]):
     """JSON as text, keys in the order they came. ASCII only: PostgreSQL's text takes no NUL."""
 
@@ -34,7 +39,7 @@ class Document(TypeDecorator[Any]):
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
         if value is None:
             return None
-        return json.dumps(value, separators=(",", ":"), allow_nan=False)
+        return render_document(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
         return None if value is None else json.loads(value)

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from sparkscore.control.workspace import Workspace
-from sparkscore.errors import MalformedDocumentError, SparkscoreError
+from sparkscore.errors import MalformedDocumentError, SparkscoreError, SpecError
 from sparkscore.rest.datastore_paths import settle_path
 from sparkscore.rest.environment_bodies import get_plain
+from sparkscore.spec import ComputeSpec, load_document
 from sparkscore.spec.document import parse_document
+from sparkscore.studio.compute_fields import find_type, get_field, is_default, is_needed, list_keys
 from sparkscore.studio.forms import Form
 from sparkscore.studio.pairs import read_pairs, render_pairs
+from sparkscore.studio.setting_fields import SettingField
 
 Document = dict[str, Any]
 
@@ -73,9 +76,12 @@ def read_data(form: Form) -> Document:
 def read_environment(form: Form) -> Document:
     """The document of an environment; its conda file is YAML in a field."""
     document = {**_read_common(form), "image": form.find("image")}
+    lines = [line.strip() for line in form.get("requirements").splitlines()]
+    document["requirements"] = [line for line in lines if line and line[0] != "#"] or None
+    document["python_version"] = form.find("python_version")
     conda = form.find("conda_file")
-    if conda is None and document["image"] is None:
-        form.refuse("conda_file", "Give a conda file, an image, or both.")
+    if conda is None and document["image"] is None and document["requirements"] is None:
+        form.refuse("conda_file", "Give a conda file, requirements or an image.")
     if conda is not None:
         document["conda_file"] = _read_conda(form, conda)
     return document
@@ -93,11 +99,6 @@ def _read_conda(form: Form, text: str) -> Any:
     return content
 
 
-COMPUTE_FIELDS = {
-    "local": ("min_instances", "max_instances"),
-    "spark": ("master", "shared_paths", "min_instances", "max_instances"),
-    "amlcompute": ("size", "min_instances", "max_instances"),
-}
 DATASTORE_FIELDS = {
     "local": ("path",),
     "azure_blob": ("account_name", "container_name", "path", "endpoint", "profile"),
@@ -106,20 +107,19 @@ DATASTORE_FIELDS = {
     "gcs": ("bucket", "path", "endpoint", "profile"),
     "uri": ("path", "region", "endpoint", "profile"),
 }
-"""Fields of a form by type, in the order of the form."""
+"""Fields of a datastore's form by type, in the order of the form."""
 
 
 def read_compute(form: Form) -> Document:
     """The document of a compute: what fits its type."""
     type_ = form.get("type", "spark")
     document: Document = {"name": form.find("name"), "type": type_}
-    for field in COMPUTE_FIELDS.get(type_, ()):
-        document[field] = form.find(field)
-    for field in ("min_instances", "max_instances"):
-        document[field] = _read_count(document.get(field))
+    known = find_type(type_)
+    for key in list_keys(known):
+        value = _read_field(form, get_field(known, key))
+        document[key] = None if value in ("", {}, []) else value
     if "shared_paths" in document:
         document["shared_paths"] = form.is_on("shared_paths")
-    document["spark_conf"] = _read_pairs(form, "spark_conf")
     document["description"] = form.find("description")
     document["tags"] = _read_pairs(form, "tags")
     return document
@@ -138,9 +138,13 @@ def read_datastore(form: Form) -> Document:
     return document
 
 
-def _read_count(text: object) -> object:
-    """A whole number where the text is one: what else it says the document refuses."""
-    return int(text) if isinstance(text, str) and text.isdecimal() and len(text) < 10 else text
+def _read_field(form: Form, field: SettingField) -> Any:
+    """The value of a setting; what cannot be read stands beside it."""
+    try:
+        return field.read(form.get(field.name))
+    except ValueError as error:
+        form.refuse(field.name, f"{error}: write each line as NAME=VALUE")
+        return None
 
 
 def _read_pairs(form: Form, field: str) -> dict[str, str] | None:
@@ -227,6 +231,8 @@ def register(kind: Kind, workspace: Workspace, form: Form) -> Any:
     for field in kind.required:
         if field not in document:
             form.refuse(field, "This is needed.")
+    if kind.key == "computes":
+        _check_compute(kind, form, document)
     if form.errors:
         return None
     settle_path(workspace, document)
@@ -239,12 +245,26 @@ def register(kind: Kind, workspace: Workspace, form: Form) -> Any:
         return None
 
 
+def _check_compute(kind: Kind, form: Form, document: Document) -> None:
+    """Beside each field all that is wrong, what is missing too: a form is long."""
+    type_ = find_type(str(document["type"]))
+    for key in list_keys(type_):
+        if is_needed(type_, key) and key not in document:
+            form.refuse(get_field(type_, key).name, "This is needed.")
+    try:
+        load_document(ComputeSpec, document)
+    except SpecError as error:
+        _take(kind, form, error)
+
+
 def _take(kind: Kind, form: Form, error: SparkscoreError) -> None:
     """Beside the fields that it names: of a document there may be several."""
     key = error.attributes.get("key")
     others = error.attributes.get("others") or []
-    named = [(key, error.message.partition("; also ")[0]), *_iter_others(others)]
-    prefix = f"{form.get('type')}_" if kind.key == "datastores" else ""
+    first = error.message.removeprefix(f"{error.attributes.get('file')}: ")
+    named = [(key, first.partition("; also ")[0]), *_iter_others(others)]
+    type_ = form.get("type")
+    prefix = f"{type_}_" if kind.key == "datastores" else ""
     place = "uploaded" if form.get("source", "upload") == "upload" else "path"
     known = {name: name for name in ("name", "version", "type", "description", "tags")}
     for name, message in named:
@@ -253,6 +273,8 @@ def _take(kind: Kind, form: Form, error: SparkscoreError) -> None:
         field = name.partition(".")[0]
         if field == "path" and not prefix:
             field = place
+        if kind.key == "computes" and field not in known:
+            field, message = _find_setting(type_, field, message)
         form.refuse(known.get(field, f"{prefix}{field}"), message)
     if not isinstance(key, str):
         fields = {**kind.fields}
@@ -263,17 +285,36 @@ def _take(kind: Kind, form: Form, error: SparkscoreError) -> None:
         form.take(error, fields=fields)
 
 
+def _find_setting(type_: str, key: str, message: str) -> tuple[str, str]:
+    """The field of a compute's key, and the words of an error with the field's label."""
+    field = get_field(find_type(type_), key)
+    words = message.partition(": add it, or give --set ")[0]
+    if words.startswith(f"{key} "):
+        words = field.label + words.removeprefix(key)
+    return field.name, words
+
+
 def _iter_others(others: Iterable[Any]) -> Iterable[tuple[Any, str]]:
     for other in others:
         if isinstance(other, dict):
             yield other.get("key"), str(other.get("message", ""))
 
 
+def find_lost_keys(kind: Kind, entity: Any) -> set[str]:
+    """The keys of an entity that the form of its kind lacks, and would lose."""
+    document: Document = entity.document
+    given = {key for key, value in document.items() if value not in (None, "", {}, [], False)}
+    lost = given - get_form_keys(kind, entity.type)
+    if kind.key == "computes":
+        lost -= {key for key in lost if is_default(key, document[key])}
+    return lost
+
+
 def get_form_keys(kind: Kind, type_: str) -> set[str]:
     """The keys of a document of this type that the form of its kind has."""
     common = {"name", "type", "description", "tags"}
     if kind.key == "computes":
-        return common | {"spark_conf", *COMPUTE_FIELDS.get(type_, ())}
+        return common.union(list_keys(find_type(type_)))
     return common | {"anonymous", *DATASTORE_FIELDS.get(type_, ())}
 
 
@@ -281,11 +322,16 @@ def fill_form(kind: Kind, entity: Any) -> dict[str, str]:
     """The fields of the form that makes the entity as it is."""
     fields = {}
     for key, value in {"name": entity.name, "type": entity.type, **entity.document}.items():
-        if isinstance(value, dict):
-            value = render_pairs(value)
-        if isinstance(value, bool):
-            value = "true" if value else ""
-        own = kind.key == "datastores" and key in DATASTORE_FIELDS.get(entity.type, ())
-        if value not in (None, ""):
-            fields[f"{entity.type}_{key}" if own else key] = str(value)
+        name, text = key, str(value)
+        if kind.key == "computes" and key in list_keys(entity.type):
+            field = get_field(entity.type, key)
+            name, text = field.name, field.render(value)
+        elif isinstance(value, dict):
+            text = render_pairs(value)
+        elif isinstance(value, bool):
+            text = "true" if value else ""
+        elif key in DATASTORE_FIELDS.get(entity.type, ()):
+            name = f"{entity.type}_{key}"
+        if value is not None and text:
+            fields[name] = text
     return fields

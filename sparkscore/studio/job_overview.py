@@ -142,6 +142,18 @@ class Overview:
             return None
         return max(0.0, (self.job.record.ended_at or time.time()) - started_at)
 
+    @property
+    def wait(self) -> str:
+        """What a job does that has not listed its inputs yet."""
+        run, status = self.job.platform_run, self.job.status
+        if status in ("NotStarted", "Queued"):
+            return "Waits for its launcher."
+        if run is not None and status == "Preparing":
+            return "The environment is made, and the job's files are copied to its staging folder."
+        if run is not None and status == "Provisioning":
+            return f"{str(run['platform']).capitalize()} has taken the run, and gets machines."
+        return "Spark starts and the inputs are being listed."
+
     @cached_property
     def progress(self) -> tuple[Bar, ...]:
         """The inputs as one bar."""

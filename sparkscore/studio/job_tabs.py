@@ -8,6 +8,7 @@ from fastapi import Request
 from starlette.responses import Response
 
 from sparkscore.control.jobs.job import Job
+from sparkscore.studio.lineage import find_compute_address, find_web_address
 from sparkscore.studio.pages import render_page
 
 OVERVIEW = "Overview"
@@ -23,8 +24,9 @@ def render_job(
     """A tab of the job's page, or a part of one.
 
     ``template`` extends ``job_base.html`` and fills its block ``tab``; it knows ``job``, ``tab``
-    (one of the names above), ``failed_count`` (failed inputs so far, None while unknown) and
-    ``values``.
+    (one of the names above), ``failed_count`` (failed inputs so far, None while unknown),
+    ``compute_place`` (the page of its compute), ``platform_run``, ``platform_url`` (its page there)
+    and ``values``.
     """
     return render_page(
         request,
@@ -33,6 +35,9 @@ def render_job(
         job=job,
         tab=tab,
         failed_count=find_failed_count(job),
+        compute_place=find_compute_address(str(job.record.compute.get("name") or "")),
+        platform_run=job.platform_run,
+        platform_url=find_web_address((job.platform_run or {}).get("url")),
         **values,
     )
 

@@ -11,6 +11,8 @@ from sparkscore.studio.pages import render_segment
 
 _VERSIONED = re.compile(r"(?:azureml:|models:/)(?P<name>[^:/@]+)[:/](?P<version>[^:/]+)")
 
+_COMPUTE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
 
 @dataclass(frozen=True)
 class Step:
@@ -32,6 +34,16 @@ def find_asset_address(kind: str, reference: str) -> str | None:
     if found is None:
         return None
     return f"/{kind}/{render_segment(found['name'])}/{render_segment(found['version'])}"
+
+
+def find_compute_address(name: str) -> str | None:
+    """The page of a compute of this name; what is written as a master has none."""
+    return f"/computes/{render_segment(name)}" if _COMPUTE_NAME.fullmatch(name) else None
+
+
+def find_web_address(text: str | None) -> str | None:
+    """The text if browsers may follow it as a link to a page of another system."""
+    return text if text is not None and text.startswith(("http://", "https://")) else None
 
 
 def shorten(reference: str) -> str:

@@ -1,6 +1,7 @@
 """Maps and lists as people type them into one box, and back. Control plane, pure.
 
-A map is one ``NAME=VALUE`` a line, a list has commas. What does not fit a line is written as JSON.
+A map is one ``NAME=VALUE`` a line; a list has commas, or a line for each. What does not fit is
+written as JSON.
 """
 
 from __future__ import annotations
@@ -49,6 +50,16 @@ def read_names(text: str) -> str | list[str]:
     if not all(isinstance(name, str) for name in names):
         raise ValueError("it takes names")
     return list(names)
+
+
+def render_lines(texts: Sequence[str]) -> str:
+    """One line for each; ``read_lines`` gives the same."""
+    return "\n".join(_quote(text) if text else '""' for text in texts)
+
+
+def read_lines(text: str) -> list[str]:
+    """The texts that lines say; empty lines say nothing."""
+    return [_read_value(line.strip()) for line in text.split("\n") if line.strip()]
 
 
 def _is_plain(text: str, refused: str) -> bool:

@@ -13,9 +13,16 @@ from functools import cache
 from typing import Any, Literal
 
 from sparkscore.spec import deployment_json_schema
-from sparkscore.studio.pairs import read_names, read_pairs, render_names, render_pairs
+from sparkscore.studio.pairs import (
+    read_lines,
+    read_names,
+    read_pairs,
+    render_lines,
+    render_names,
+    render_pairs,
+)
 
-Kind = Literal["number", "choice", "switch", "pairs", "names", "separator", "text"]
+Kind = Literal["number", "choice", "switch", "pairs", "names", "separator", "lines", "text"]
 
 SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "blank": " ", "bar": "|"}
 
@@ -52,7 +59,12 @@ MORE_GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("settings.checkpoint_interval", "settings.keep_staging", "settings.spark_conf"),
     ),
 )
-_TYPES: dict[str, Kind] = {"integer": "number", "boolean": "switch", "object": "pairs"}
+_TYPES: dict[str, Kind] = {
+    "integer": "number",
+    "boolean": "switch",
+    "object": "pairs",
+    "array": "lines",
+}
 
 
 @dataclass(frozen=True)
@@ -78,9 +90,17 @@ class SettingField:
             return render_pairs(value)
         if self.kind == "names":
             return render_names(value) if value else ""
+        if self.kind == "lines":
+            return render_lines(value)
         if self.kind == "separator":
             return next((word for word, sign in SEPARATORS.items() if sign == value), str(value))
         return str(value)
+
+    def show(self, value: Any) -> str:
+        """A value of a document as people read it."""
+        if self.kind == "switch":
+            return "Yes" if value else "No"
+        return self.render(value)
 
     def read(self, text: str) -> Any:
         """The value that a text means, None for none; what the spec refuses stays as it is.
@@ -95,6 +115,8 @@ class SettingField:
             return read_pairs(text)
         if self.kind == "names":
             return read_names(text)
+        if self.kind == "lines":
+            return read_lines(text)
         if self.kind == "separator":
             return SEPARATORS.get(text, text)
         return int(text) if self.kind == "number" and _NUMBER.fullmatch(text) else text
@@ -117,7 +139,7 @@ def get_fields() -> Mapping[str, SettingField]:
     }
     for name in (RETRIES, "settings.instance_count"):
         del schemas[name]
-    return {name: _make_field(name, schema) for name, schema in schemas.items()}
+    return {name: make_field(name, schema) for name, schema in schemas.items()}
 
 
 def iter_groups(*, more: bool) -> Iterator[tuple[str, list[SettingField]]]:
@@ -126,7 +148,8 @@ def iter_groups(*, more: bool) -> Iterator[tuple[str, list[SettingField]]]:
         yield title, [get_fields()[name] for name in names]
 
 
-def _make_field(name: str, schema: dict[str, Any]) -> SettingField:
+def make_field(name: str, schema: Mapping[str, Any]) -> SettingField:
+    """The field of a key, as its JSON Schema describes it."""
     kind = _find_kind(name, schema)
     default = schema.get("default")
     bare = SettingField(
@@ -142,13 +165,13 @@ def _make_field(name: str, schema: dict[str, Any]) -> SettingField:
     return bare if not text else SettingField(**{**vars(bare), "default": text})
 
 
-def _find_options(kind: Kind, schema: dict[str, Any]) -> tuple[str, ...]:
+def _find_options(kind: Kind, schema: Mapping[str, Any]) -> tuple[str, ...]:
     if kind == "separator":
         return tuple(SEPARATORS)
     return tuple(schema.get("enum", schema.get("examples", ()))) if kind == "choice" else ()
 
 
-def _find_kind(name: str, schema: dict[str, Any]) -> Kind:
+def _find_kind(name: str, schema: Mapping[str, Any]) -> Kind:
     if name.endswith(".output_separator"):
         return "separator"
     if any(option.get("type") == "array" for option in schema.get("oneOf", ())):

@@ -31,6 +31,8 @@ from tests.state.records import (
     make_job,
 )
 
+ODD = 'd"x\N{GREEK SMALL LETTER ALPHA}%'
+
 
 def write(store: Store, *changes: Callable[[Writer], Any]) -> Any:
     """What the last of these changes, made in one transaction, returned."""
@@ -307,7 +309,11 @@ def listed(store: Store) -> Store:
         make_job("e", experiment_name="trial", status="Canceled"),
         make_job("f", endpoint_name="heart", deployment_name="v1", status="NotResponding"),
     ]
-    put(store, *rows)
+    computes: dict[str, dict[str, Any]] = {
+        "b": {"name": "dbx", "master": None},
+        "c": {"name": ODD},
+    }
+    put(store, *(dataclasses.replace(row, compute=computes.get(row.name, {})) for row in rows))
     return store
 
 
@@ -325,6 +331,10 @@ def listed(store: Store) -> Store:
         (JobFilter(statuses=()), ""),
         (JobFilter(experiment="trial"), "e"),
         (JobFilter(endpoint="nowhere"), ""),
+        (JobFilter(compute="dbx"), "b"),
+        (JobFilter(compute="db"), ""),
+        (JobFilter(compute=ODD), "c"),
+        (JobFilter(compute="DBX"), ""),
     ],
 )
 def test_list_jobs__filters_newest_first(wanted: JobFilter, expected: str, listed: Store) -> None:

@@ -50,6 +50,16 @@ def test_environment__has_the_content_of_a_conda_file(workspace: Workspace) -> N
     assert made.document["conda_file"] == {"dependencies": ["numpy"]}
 
 
+def test_environment__has_requirements_line_by_line(workspace: Workspace) -> None:
+    lines = "# first\r\nnumpy\r\n\r\n pandas>=2,<3\r\n"
+    made, errors = make(
+        workspace, "environments", name="e", requirements=lines, python_version="3.12"
+    )
+    assert errors == {}
+    assert made.document["requirements"] == ["numpy", "pandas>=2,<3"]
+    assert made.document["python_version"] == "3.12"
+
+
 def test_compute__has_what_fits_its_type(workspace: Workspace) -> None:
     given = {**SPARK, "size": "of another type", "max_instances": "3", "min_instances": ""}
     made, errors = make(workspace, "computes", **given, spark_conf="spark.executor.memory=4g")
@@ -95,10 +105,16 @@ def test_datastore__has_the_fields_of_its_type(workspace: Workspace) -> None:
         ("data", {"name": "a", "source": "path", "path": "azureml:d:1"}, {"path"}),
         ("data", {"name": "a", "uploaded": "/etc/passwd"}, {"uploaded"}),
         ("environments", {"name": "e"}, {"conda_file"}),
+        ("environments", {"name": "e", "python_version": "3.12"}, {"conda_file"}),
+        (
+            "environments",
+            {"name": "e", "requirements": "a", "python_version": "new"},
+            {"python_version"},
+        ),
         ("environments", {"name": "e", "conda_file": "a: ["}, {"conda_file"}),
         ("environments", {"name": "e", "conda_file": "/etc/passwd"}, {"conda_file"}),
         ("environments", {"name": "e", "conda_file": "- a"}, {"conda_file"}),
-        ("computes", {}, {"name"}),
+        ("computes", {}, {"name", "master"}),
         ("computes", {"name": "c", "type": "spark"}, {"master"}),
         ("computes", {"name": "c", "type": "spark", "master": "x"}, {"master"}),
         ("computes", {**SPARK, "min_instances": "a", "master": "x"}, {"min_instances", "master"}),

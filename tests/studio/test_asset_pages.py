@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page
 
 from sparkscore.control.workspace import Workspace
 from tests.studio.looks import check_looks
@@ -36,7 +36,10 @@ def stocked(workspace: Workspace) -> Workspace:
     workspace.models.create({"name": "told", "path": str(store / "model"), **told})
     workspace.data.create({"name": "pictures", "path": str(store / "pictures"), **told})
     workspace.environments.create({"name": "env", "conda_file": {"name": HOSTILE}, **told})
+    workspace.environments.create({"name": "pip", "requirements": [HOSTILE], **told})
     workspace.computes.create({"name": "far", "type": "spark", "master": "spark://h:1", **told})
+    pods = {"name": "pods", "type": "kubernetes", "image": "i", "staging": "s3://b", **told}
+    workspace.computes.create({**pods, "node_selector": {HOSTILE: HOSTILE}, "page_url": HOSTILE})
     workspace.datastores.create({"name": "lake", "type": "s3", "bucket": "b", **told})
     return workspace
 
@@ -50,7 +53,14 @@ def visitor(stocked: Workspace) -> Iterator[Visitor]:
 PAGES = [
     *("/models", "/models/told", "/models/told/1", "/data", "/data/pictures", "/data/pictures/1"),
     *("/environments", "/environments/env", "/environments/env/1", "/computes", "/computes/far"),
-    *("/computes/local", "/datastores", "/datastores/lake", "/datastores/workspaceblobstore"),
+    "/environments/pip/1",
+    *(
+        "/computes/pods",
+        "/computes/local",
+        "/datastores",
+        "/datastores/lake",
+        "/datastores/workspaceblobstore",
+    ),
 ]
 
 
@@ -232,23 +242,3 @@ def test_pages__look_right(stocked: Workspace, studio: str, page: Page, kind: st
     for path in (*(one for one in PAGES if one.startswith(f"/{kind}")), f"/{kind}/register"):
         page.goto(f"{studio}{path}")
         check_looks(page)
-
-
-@pytest.mark.slow
-def test_compute__is_added_changed_and_deleted_in_a_browser(studio: str, page: Page) -> None:
-    page.goto(f"{studio}/computes")
-    page.get_by_role("link", name="Add").click()
-    page.get_by_label("Name").fill("cluster")
-    page.get_by_role("button", name="Save").click()
-    expect(page.get_by_text("master is needed")).to_be_visible()
-    page.get_by_label("Master").fill("spark://10.0.0.1:7077")
-    page.get_by_role("button", name="Save").click()
-    expect(page.get_by_role("heading", name="cluster")).to_be_visible()
-    page.get_by_role("link", name="Change").click()
-    page.get_by_label("Type").select_option("local")
-    expect(page.get_by_label("Master")).to_be_hidden()
-    page.get_by_role("button", name="Save").click()
-    expect(page.get_by_text("This machine", exact=True)).to_be_visible()
-    page.get_by_role("button", name="Delete").click()
-    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
-    expect(page.get_by_text("Compute cluster is deleted.")).to_be_visible()

@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparkscore.studio.pairs import read_names, read_pairs, render_names, render_pairs
+from sparkscore.studio.pairs import (
+    read_lines,
+    read_names,
+    read_pairs,
+    render_lines,
+    render_names,
+    render_pairs,
+)
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(
     ["", '"', '"a"', "a=b", " a", "a\n", "all", "[", "\\", '"x', "\u2028", "a,b"]
@@ -33,6 +40,12 @@ def test_pairs__wrong_ones_are_refused(text: str) -> None:
 @given(st.lists(TEXTS.filter(bool), max_size=4).filter(bool))
 def test_names__come_back_as_they_were(names: list[str]) -> None:
     assert read_names(render_names(names)) == names
+
+
+@given(st.lists(TEXTS, max_size=4))
+def test_lines__come_back_as_they_were(texts: list[str]) -> None:
+    assert read_lines(render_lines(texts)) == texts
+    assert read_lines(render_lines(texts).replace("\n", "\r\n")) == texts
 
 
 def test_names__all_and_lists() -> None:

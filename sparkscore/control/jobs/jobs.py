@@ -72,6 +72,7 @@ class Jobs:
         archived: Archived = "exclude",
         parent_job_name: str | None = None,
         experiment_name: str | None = None,
+        compute_name: str | None = None,
     ) -> Table[Job]:
         """Jobs, the newest first, at most ``max_results`` (None or ``all_results``: all).
 
@@ -89,6 +90,7 @@ class Jobs:
             statuses=_possible_statuses(status),
             archived=archived,
             experiment=experiment_name,
+            compute=compute_name,
         )
         size = _PAGE if limit is None or status is not None else min(limit, _PAGE)
         for record, retries in self._iter_records(wanted, before_sequence, page_size=size):

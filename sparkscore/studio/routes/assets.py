@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
+from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from sparkscore.control.assets import model_look, preview
@@ -13,17 +16,18 @@ from sparkscore.control.workspace import Workspace
 from sparkscore.errors import SparkscoreError
 from sparkscore.rest.context import Served
 from sparkscore.spec.rendering import render_yaml
+from sparkscore.studio import compute_fields
 from sparkscore.studio.access import CHANGES, OWNS, Visit
 from sparkscore.studio.assets import (
-    COMPUTE_FIELDS,
     DATASTORE_FIELDS,
     KINDS,
     Kind,
     fill_form,
-    get_form_keys,
+    find_lost_keys,
     register,
 )
 from sparkscore.studio.forms import Form, FormOf
+from sparkscore.studio.job_lists import read_jobs_page
 from sparkscore.studio.pages import redirect, render_page, render_segment
 
 router = APIRouter()
@@ -84,7 +88,7 @@ def _add_form(kind: Kind) -> None:
     rights = OWNS if kind.is_of_owners else CHANGES
 
     def show(request: Request, form: Form, status: int = 200) -> Response:
-        page = {"compute_fields": COMPUTE_FIELDS, "datastore_fields": DATASTORE_FIELDS}
+        page = {"compute_fields": compute_fields, "datastore_fields": DATASTORE_FIELDS}
         name = f"asset_register_{kind.key}.html"
         return render_page(request, name, status=status, kind=kind, form=form, **page)
 
@@ -189,7 +193,7 @@ def _add_version_verb(kind: Kind, verb: str) -> None:
 
 def _add_place(kind: Kind) -> None:
     @router.get(f"/{kind.key}/{{name}}")
-    def show_place(request: Request, name: str, workspace: Served) -> Response:
+    def show_place(request: Request, name: str, workspace: Served, form: FormOf) -> Response:
         """One of them, as its document says it: there is nothing secret in it."""
         entity = kind.get_part(workspace).get(name)
         return render_page(
@@ -199,6 +203,7 @@ def _add_place(kind: Kind) -> None:
             entity=entity,
             address=_get_address(kind, entity),
             change=_find_change_address(kind, entity),
+            **(_show_compute(request, workspace, entity, form) if kind.key == "computes" else {}),
         )
 
     rights = OWNS if kind.is_of_owners else CHANGES
@@ -206,10 +211,28 @@ def _add_place(kind: Kind) -> None:
         _add_place_verb(kind, verb, rights)
 
 
+def _show_compute(
+    request: Request, workspace: Workspace, compute: Any, form: Form
+) -> dict[str, Any]:
+    """The settings of a compute, what makes it, and the jobs that ran on it."""
+    shown = list(compute_fields.iter_shown(compute.type, compute.document))
+    return {
+        "types": compute_fields.TYPES,
+        "facts": [(field, field.show(value)) for field, value in shown if field.kind != "pairs"],
+        "maps": [(field, value) for field, value in shown if field.kind == "pairs"],
+        "yaml": render_yaml(compute.document),
+        "page": read_jobs_page(
+            request,
+            Form(FormData({"before": form.get("before")})),
+            partial(workspace.jobs.list, compute_name=compute.name),
+            at=time.time(),
+        ),
+    }
+
+
 def _find_change_address(kind: Kind, entity: Any) -> str | None:
     """The form filled in; None for what has keys that the form lacks, and would lose them."""
-    given = {key for key, value in entity.document.items() if value not in (None, "", {}, False)}
-    if not given <= get_form_keys(kind, entity.type):
+    if find_lost_keys(kind, entity):
         return None
     return f"/{kind.key}/register?{urlencode(fill_form(kind, entity))}"
 

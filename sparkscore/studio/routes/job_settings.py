@@ -11,8 +11,13 @@ from starlette.responses import Response
 from sparkscore.control.jobs.description import RUN_ID, RUN_URL, find_launch, hide_secrets
 from sparkscore.rest.context import Served
 from sparkscore.studio.job_tabs import SETTINGS, render_job
-from sparkscore.studio.lineage import find_asset_address, list_lineage, shorten
-from sparkscore.studio.pages import render_segment
+from sparkscore.studio.lineage import (
+    find_asset_address,
+    find_compute_address,
+    find_web_address,
+    list_lineage,
+    shorten,
+)
 
 router = APIRouter()
 
@@ -40,9 +45,7 @@ def show_settings(job: str, request: Request, workspace: Served) -> Response:
         references=list(_iter_references(document)),
         launch=launch,
         run_id=found.record.properties.get(RUN_ID),
-        run_url=_find_web_address(found.record.properties.get(RUN_URL)),
-        platform_run=found.platform_run,
-        platform_url=_find_web_address((found.platform_run or {}).get("url")),
+        run_url=find_web_address(found.record.properties.get(RUN_URL)),
     )
 
 
@@ -73,9 +76,4 @@ def _iter_references(document: Mapping[str, Any]) -> Iterator[tuple[str, str, st
         yield "Environment", shorten(environment), address
     if isinstance(compute, str) and compute:
         name = compute.removeprefix("azureml:")
-        is_registered = not name.startswith(("local", "spark:"))
-        yield "Compute", name, f"/computes/{render_segment(name)}" if is_registered else None
-
-
-def _find_web_address(text: str | None) -> str | None:
-    return text if text is not None and text.startswith(("http://", "https://")) else None
+        yield "Compute", name, find_compute_address(name)
