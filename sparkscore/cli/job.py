@@ -124,8 +124,8 @@ def _watch(session: Session, name: str) -> Job:
 
 
 def _show_end(session: Session, job: Job) -> None:
-    """The summary for people, or the job if a format was asked for; why it failed."""
-    from sparkscore.cli.render import render_job_error, render_summary
+    """The summary for people, or the job if a format was asked for; warnings; why it failed."""
+    from sparkscore.cli.render import render_job_error, render_summary, render_warnings
 
     summary = job.summary
     if session.wants_data:
@@ -134,6 +134,9 @@ def _show_end(session: Session, job: Job) -> None:
         typer.echo(render_summary(summary, job_folder=str(job.record.folder)))
     else:
         typer.echo(f"{'job':<13}{job.name}: {job.status}")
+    warnings = render_warnings(() if summary is None else summary.warnings)
+    if warnings and not session.only_show_errors:
+        typer.echo(warnings, err=True)
     error = render_job_error(job.record.error)
     if error is not None:
         typer.echo(error, err=True)

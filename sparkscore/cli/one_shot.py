@@ -111,13 +111,22 @@ def run(
         raise typer.Exit(_run(options, session))
 
 
+def _complete_target(incomplete: str) -> list[str]:
+    from sparkscore.control.compile import list_target_names
+
+    return [name for name in list_target_names() if name.startswith(incomplete)]
+
+
 def compile_(
     session: BareSession,
     given: JobFlags,
     target: Annotated[
         str,
         typer.Option(
-            "--target", help="local, spark-submit, databricks, databricks-bundle or kubernetes."
+            "--target",
+            help="local, spark-submit, databricks, databricks-bundle, kubernetes, or one that an "
+            "installed package brings.",
+            autocompletion=_complete_target,
         ),
     ],
     folder: Annotated[Path, typer.Option("-o", "--output", help="New folder to write to.")],

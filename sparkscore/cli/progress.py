@@ -20,7 +20,7 @@ STILL_THERE_SECONDS = 60.0
 
 
 class Progress(AbstractContextManager["Progress"], Protocol):
-    """Shows each status that it is given, and lines of text between them."""
+    """Shows each status that it is given, its hint once, and lines of text between them."""
 
     def report(self, status: StatusMessage) -> None: ...
 
@@ -42,6 +42,7 @@ class PlainProgress:
         self._clock = clock
         self._shown_status = self._shown_line = ""
         self._shown_at = float("-inf")
+        self._hint: str | None = None
 
     def __enter__(self) -> PlainProgress:
         return self
@@ -55,6 +56,12 @@ class PlainProgress:
         return None
 
     def report(self, status: StatusMessage) -> None:
+        self._report_line(status)
+        if status.hint and status.hint != self._hint:
+            self.say(status.hint)
+        self._hint = status.hint
+
+    def _report_line(self, status: StatusMessage) -> None:
         now, line = self._clock(), render_status(status)
         is_news = line != self._shown_line
         patience_seconds = PLAIN_INTERVAL_SECONDS if is_news else STILL_THERE_SECONDS
@@ -73,6 +80,7 @@ class LiveProgress:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._live = Live(console=console, transient=True, auto_refresh=False)
+        self._hint: str | None = None
 
     def __enter__(self) -> LiveProgress:
         self._live.start()
@@ -87,6 +95,9 @@ class LiveProgress:
         self._live.stop()
 
     def report(self, status: StatusMessage) -> None:
+        if status.hint and status.hint != self._hint:
+            self.say(status.hint)
+        self._hint = status.hint
         line = Text(render_status(status), no_wrap=True, overflow="ellipsis")
         self._live.update(line, refresh=True)
 

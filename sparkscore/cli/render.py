@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sparkscore.control import SummaryMessage
@@ -46,6 +46,13 @@ def render_summary(summary: SummaryMessage, *, job_folder: str) -> str:
     ]
     lines = [f"{name:<13}{text}" for name, text in rows if text]
     return "\n".join(lines + _render_errors(summary))
+
+
+def render_warnings(warnings: Iterable[str]) -> str:
+    """What a job warns of at its end, a line for each; empty for nothing."""
+    texts = [_on_one_line(text) for text in warnings]
+    marked = ("warning: ", "note: ")
+    return "\n".join(text if text.startswith(marked) else f"warning: {text}" for text in texts)
 
 
 def _render_output(summary: SummaryMessage) -> str:

@@ -1,6 +1,7 @@
 """Compiles a job into a folder that somebody else runs. Control plane.
 
-Offline and deterministic: the input is not looked at, and equal deployments give equal files.
+Offline and deterministic: the input is not looked at, and equal deployments give equal files. The
+folder is all that the job needs, on whichever machine it is submitted.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from sparkscore.control.compile_compute import (
 )
 from sparkscore.control.deployment import PreparedDeployment, prepare_deployment
 from sparkscore.control.environments.job import (
+    REQUEST_FILE,
     choose_mode,
-    is_local_master,
     make_environment,
     settle_environment,
 )
@@ -41,6 +42,7 @@ from sparkscore.errors import AlreadyExistsError
 from sparkscore.messages.launch import InputMessage
 from sparkscore.targets.base import Capability, require_capability
 from sparkscore.targets.registry import get_target
+from sparkscore.targets.registry import list_target_names as list_target_names
 
 
 @dataclass(frozen=True)
@@ -58,15 +60,17 @@ def compile_deployment(options: CompileOptions) -> CompiledJob:
     Raises SpecError, UnknownTargetError, AlreadyExistsError if the folder has content, or
     OutputNotWritableError.
     """
+    get_target(options.target)  # a wrong name is said before all else
     run = options.run
+    deployment = prepare_deployment(run)
     return compile_prepared(
-        prepare_deployment(run),
+        deployment,
         target_name=options.target,
         folder=options.folder,
         input_=find_input(run),
         output_path=run.output_path,
         job_folder=run.job_folder,
-        compute=find_compute(run.compute),
+        compute=find_compute(run.compute, instance_count=deployment.spec.given_instance_count),
         is_chosen=run.compute is not None,
     )
 
@@ -96,7 +100,7 @@ def compile_prepared(
     deployment = settle_environment(
         deployment,
         mode=choose_mode(environments, compute.document.get("environments")),
-        is_local=is_local_master(target.master) and target.compute_type is None,
+        is_local=False,
     )
     compute = fit_compute(target, compute, is_chosen=is_chosen)
     deployment = replace(deployment, spark_conf={**compute.spark_conf, **deployment.spark_conf})
@@ -132,6 +136,7 @@ def compile_prepared(
         launch = write_job_files(partial, deployment=deployment, place=place, linked_model=False)
         with tempfile.TemporaryDirectory() as logs:
             make_environment(partial, launch, log_file=Path(logs, "environment.log"))
+        (partial / REQUEST_FILE).unlink(missing_ok=True)  # what it asks for is built
         write_target_files(compiled, folder=partial)
     warnings = (*deployment.warnings, *find_open_variables(deployment))
     return CompiledJob(folder, place.job_folder, warnings)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sparkscore.control.assets.computes import PLATFORMS, ComputeTarget
 from sparkscore.control.model import refuse_asset
-from sparkscore.errors import PlanError
+from sparkscore.errors import PlanError, UnknownTargetError
 from sparkscore.spec import ComputeSpec, load_document
 from sparkscore.targets.base import Target
 from sparkscore.targets.registry import TARGETS, get_compute
@@ -86,11 +86,11 @@ def read_compute(file: Path | None) -> ComputeTarget | None:
 
 def describe_compute(workspace: Workspace, compute: ComputeTarget) -> CompileCompute:
     """What a compute of the workspace says; its staging folder becomes a URI."""
-    from sparkscore.control.assets.resolve import resolve_uri
+    from sparkscore.control.assets.resolve import resolve_registered
 
     if not compute.is_remote:
         return _describe_cluster(compute)
-    staging = resolve_uri(workspace, str(compute.platform["staging"]), base=Path.cwd())
+    staging = resolve_registered(workspace, str(compute.platform["staging"]), base=Path.cwd())
     return CompileCompute({**compute.platform, "staging": staging.uri}, staging.options)
 
 
@@ -102,22 +102,34 @@ def _describe_cluster(compute: ComputeTarget) -> CompileCompute:
     return CompileCompute({"type": "spark", **{key: getattr(compute, key) for key in keys}})
 
 
-def find_compute(text: str | None) -> CompileCompute:
+def find_compute(text: str | None, *, instance_count: int | None = None) -> CompileCompute:
     """What ``--compute`` means without a workspace: a YAML file, local, or a Spark master.
 
     Raises SpecError for the file, UnknownTargetError for a name, UnresolvedReferenceError for a
-    staging folder on a datastore.
+    staging folder on a datastore, InvalidFieldError (INSTANCE_COUNT_OUT_OF_RANGE).
     """
     if text is None:
         return NO_COMPUTE
-    compute = read_compute(find_compute_file(text))
-    if compute is None:
-        compute = ComputeTarget(text, get_compute(text).master)
+    compute = read_compute(find_compute_file(text)) or ComputeTarget(text, _find_master(text))
+    compute.check_instance_count(instance_count)
     if not compute.is_remote:
         return _describe_cluster(compute)
     if str(compute.platform["staging"]).startswith("azureml:"):
         raise refuse_asset(str(compute.platform["staging"]), what="staging")
     return CompileCompute(compute.platform)
+
+
+def _find_master(text: str) -> str | None:
+    try:
+        return get_compute(text).master
+    except UnknownTargetError as error:
+        raise UnknownTargetError(
+            f"--compute {text}: a deployment's file is compiled for the YAML file of a compute, "
+            "local, local[N] or spark://HOST:PORT; the name of a registered compute goes with a "
+            "registered deployment: give --endpoint-name in place of --file",
+            condition="UNKNOWN_COMPUTE",
+            compute=text,
+        ) from error
 
 
 def fit_compute(target: Target, compute: CompileCompute, *, is_chosen: bool) -> CompileCompute:

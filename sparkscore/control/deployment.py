@@ -166,10 +166,10 @@ def _resolve(loaded: LoadedDeployment, path: str) -> Path:
 
 @contextmanager
 def placing(loaded: LoadedDeployment, key: str) -> Iterator[None]:
-    """Say where in the deployment the reference that cannot be resolved was written."""
+    """Say where in the deployment the reference that cannot be used was written."""
     try:
         yield
-    except (UnresolvedReferenceError, NotFoundError) as error:
+    except (UnresolvedReferenceError, NotFoundError, InvalidFieldError) as error:
         place = loaded.get_place(key)
         raise type(error)(
             f"{place}: {error.message}",

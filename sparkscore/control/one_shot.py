@@ -43,6 +43,7 @@ from sparkscore.messages.launch import LAUNCH_FILE, InputMessage, LaunchMessage
 from sparkscore.messages.status import SummaryMessage
 from sparkscore.plan.machine import Machine, read_machine
 from sparkscore.plan.spark_application import SparkApplication, plan_spark_application
+from sparkscore.spec.locations import to_mounted
 from sparkscore.storage import open_store
 from sparkscore.targets.base import (
     Capability,
@@ -202,8 +203,8 @@ def find_input(options: RunOptions) -> InputMessage:
 
 
 def make_absolute(uri: str) -> str:
-    """A local path as an absolute one; other URIs as they are."""
-    return find_local_path(os.path.expanduser(uri)) or uri
+    """A local path as an absolute one, ``dbfs:/...`` as it is mounted; other URIs as they are."""
+    return find_local_path(to_mounted(os.path.expanduser(uri))) or uri
 
 
 def check_place(place: JobPlace) -> None:

@@ -8,13 +8,14 @@ Each run has its own name, job folder and output; a repeat of the same run finds
 from __future__ import annotations
 
 import hashlib
+import posixpath
 import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from sparkscore.errors import InvalidFieldError, UsageError
+from sparkscore.errors import InvalidFieldError, PlanError, UsageError
 from sparkscore.messages.launch import InputMessage, LaunchMessage, OutputMessage, ScoringMessage
 
 if TYPE_CHECKING:
@@ -25,14 +26,21 @@ USAGE = (
     "usage: score.py LAUNCH_MESSAGE [--run NAME] [--input URI] [--output-path URI] "
     "[--set KEY=VALUE]... [--overrides 'KEY=VALUE ...'] [--option KEY=VALUE]..."
 )
+PLATFORM_FOLDERS = ("/Volumes", "/Workspace", "/dbfs")
+"""Folders that every cluster of a Databricks workspace sees as paths."""
+
 RUNS_FOLDER = "runs"
 """Folder in a job's folder that holds one folder for each run."""
 
 RUN = "{run}"
 """Stands for the name of the run in ``--output-path``."""
 
-_FLAGS = ("--run", "--input", "--output-path", "--set", "--overrides", "--option")
+RUN_NUMBER = "--run-number"
+"""Flag with which the control plane says what it submits: the run of a job on a platform."""
+
+_FLAGS = ("--run", "--input", "--output-path", "--set", "--overrides", "--option", RUN_NUMBER)
 _REPEATABLE = ("--set", "--option")
+_SCHEME = re.compile(r"^(file|dbfs):(//)?(?=/)")
 _RUN_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 _CHANGEABLE = (
     "checkpoint_interval",
@@ -58,7 +66,8 @@ class DriverArguments:
     """The command line of a driver; empty texts mean: as the launch message says.
 
     ``launch`` is a path or URI, ``options`` are those of its store. ``run`` names one of many runs
-    of the same launch message. ``overrides`` are ``KEY=VALUE`` texts of settings.
+    of the same launch message. ``overrides`` are ``KEY=VALUE`` texts of settings. ``run_number`` is
+    the ``run`` of the launch message that the driver was submitted with, None if nobody said.
     """
 
     launch: str
@@ -67,6 +76,7 @@ class DriverArguments:
     output_path: str = ""
     overrides: tuple[str, ...] = ()
     options: dict[str, str] = field(default_factory=dict)
+    run_number: int | None = None
 
 
 def read_arguments(arguments: Sequence[str]) -> DriverArguments:
@@ -81,6 +91,7 @@ def read_arguments(arguments: Sequence[str]) -> DriverArguments:
         output_path="".join(given["--output-path"]),
         overrides=(*given["--set"], *_split("".join(given["--overrides"]))),
         options=dict(_get_pair(text) for text in given["--option"]),
+        run_number=_get_number("".join(given[RUN_NUMBER])),
     )
 
 
@@ -110,6 +121,12 @@ def _get_run(given: Mapping[str, Sequence[str]]) -> str:
     return run
 
 
+def _get_number(text: str) -> int | None:
+    if text and not re.fullmatch(r"[0-9]{1,9}", text):
+        raise UsageError(f"{RUN_NUMBER} {text!r} must be a number", flag=RUN_NUMBER)
+    return int(text) if text else None
+
+
 def _get_pair(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not equals or not key:
@@ -120,7 +137,8 @@ def _get_pair(text: str) -> tuple[str, str]:
 def apply_arguments(launch: LaunchMessage, given: DriverArguments) -> LaunchMessage:
     """The launch message of this run.
 
-    Raises SpecError for an override that no setting takes or that a driver cannot change.
+    Raises SpecError for an override that no setting takes or that a driver cannot change, and
+    PlanError (DELTA_IN_VOLUME) for a Delta table in a folder of a platform.
     """
     if given.overrides:
         launch = _apply_overrides(launch, given.overrides)
@@ -129,6 +147,8 @@ def apply_arguments(launch: LaunchMessage, given: DriverArguments) -> LaunchMess
     path = _get_output_path(launch.output.path, given)
     if path != launch.output.path:
         launch = replace(launch, output=_move_output(launch.output, path))
+    if launch.staged:
+        _check_delta(launch.output)
     return _name_run(launch, given.run) if given.run else launch
 
 
@@ -174,6 +194,19 @@ def _point_to(message: InputMessage, uri: str) -> InputMessage:
 def _move_output(message: OutputMessage, path: str) -> OutputMessage:
     options = message.options if _store_of(path) == _store_of(message.path) else {}
     return replace(message, path=path, options=options)
+
+
+def _check_delta(output: OutputMessage) -> None:
+    """What was compiled was checked; a run may name another output."""
+    path = re.sub("^/+", "/", posixpath.normpath(_SCHEME.sub("", output.path)))
+    is_own = any(f"{path}/".startswith(f"{folder}/") for folder in PLATFORM_FOLDERS)
+    if is_own and output.format == "delta" and output.table is None:
+        raise PlanError(
+            f"the output is {output.path}, a folder of the platform's own, which holds no Delta "
+            "tables: name a folder in a store, or compile the job with an output_table",
+            condition="DELTA_IN_VOLUME",
+            path=output.path,
+        )
 
 
 def _store_of(uri: str) -> tuple[str, str]:

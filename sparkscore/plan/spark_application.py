@@ -64,13 +64,12 @@ class SparkApplication:
     """One job as Spark sees it; every target renders this and decides nothing itself.
 
     ``slots`` is how many mini-batches are scored at the same time, None where the cluster
-    decides; ``slots_reason`` says how it was found. ``environment_names`` are environment
-    variables that the driver needs, by name: values are never part of an application.
-    ``driver_memory_bytes`` is the heap of the driver's JVM, None where the cluster decides.
+    decides; ``slots_reason`` says how it was found. ``driver_memory_bytes`` is the heap of the
+    driver's JVM, None where the cluster decides.
 
-    ``archives`` and ``files`` go to every executor beside ``py_files``. ``staging`` is the URI of
-    the folder with the job's files, for a platform that sees no path of this machine: entry point
-    and arguments then lie in it. ``platform`` are the keys of the compute for that platform,
+    ``staging`` is the URI of the folder with the job's files, for a platform that sees no path of
+    this machine: entry point and arguments then lie in it. An environment's archive lies there too;
+    the driver gives it to executors. ``platform`` are the keys of the compute for that platform,
     ``max_platform_retries`` and ``timeout_seconds`` (None is no limit) what it does with a run.
     ``input_uri`` and ``output_path`` are those of the launch message, to be shown.
     """
@@ -81,14 +80,11 @@ class SparkApplication:
     py_files: tuple[str, ...]
     master: str
     conf: dict[str, str]
-    environment_names: tuple[str, ...]
     slots: int | None
     slots_reason: str
     driver_memory_bytes: int | None
     task_attempts: int
     resources: Resources = field(default_factory=Resources)
-    archives: tuple[str, ...] = ()
-    files: tuple[str, ...] = ()
     max_platform_retries: int = 0
     timeout_seconds: int | None = None
     platform: Mapping[str, Any] = field(default_factory=dict)
@@ -116,7 +112,6 @@ def plan_spark_application(
     max_concurrency_per_instance: int | None = None,
     spark_conf: Mapping[str, str] | None = None,
     py_files: Sequence[str] = (),
-    environment_names: Sequence[str] = (),
     uses_delta: bool = False,
     gpus_per_instance: int = 0,
     launch_arguments: Sequence[str] = (),
@@ -159,7 +154,6 @@ def plan_spark_application(
         py_files=tuple(py_files),
         master=str(master),
         conf=conf,
-        environment_names=tuple(sorted(set(environment_names))),
         slots=slots.count,
         slots_reason=slots.reason,
         driver_memory_bytes=resources.driver_memory_bytes,

@@ -16,6 +16,7 @@ CREDENTIALS_HINT = (
     "run, or name a `profile` of a datastore"
 )
 
+_DBFS = re.compile(r"dbfs:(//)?/+", re.IGNORECASE)
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _PASSWORD = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/@?]*:[^/@?]*@")
 _WEB_USER = re.compile(r"(https?|s3a?|gc?s)://[^/@?]*@", re.IGNORECASE)
@@ -29,6 +30,18 @@ _SECRET_PARAMETER = re.compile(
 def is_uri(text: str) -> bool:
     """Whether ``text`` starts with a scheme and ``://``."""
     return _URI.match(text) is not None
+
+
+def to_mounted(text: str) -> str:
+    """``dbfs:/...`` as the path that Databricks mounts it at; other text as it is.
+
+    ``dbfs:/Volumes/x`` is the volume ``/Volumes/x``, any other ``dbfs:/x`` is ``/dbfs/x``.
+    """
+    match = _DBFS.match(text)
+    if match is None:
+        return text
+    path = text[match.end() :]
+    return f"/{path}" if path.startswith("Volumes/") else f"/dbfs/{path}"
 
 
 def has_credentials(uri: str) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, NoReturn
 
 from sparkscore.errors import InvalidFieldError
+from sparkscore.spec.locations import to_mounted
 
 INVALID_REFERENCE = "INVALID_REFERENCE"
 """Condition of a text that is no reference of the kind that is needed."""
@@ -161,7 +162,7 @@ def _parse_place(text: str, *, kind: AssetKind) -> AssetReference | DatastorePat
         return found
     if text.startswith("azureml:") or not text.strip():
         _refuse(text, f"is no {kind} reference", allowed=f"{_asset_forms(kind)}, or {_PLACE_FORMS}")
-    return Location(text)
+    return Location(to_mounted(text) if kind == "data" else text)
 
 
 def _find_datastore_path(text: str) -> DatastorePath | None:

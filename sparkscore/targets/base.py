@@ -28,11 +28,16 @@ class Capability(Enum):
     CATALOG_TABLE = "write a table of Spark's catalog (output_table)"
     INLINE_ISOLATION = "run scripts inside Spark's workers (isolation: inline)"
     ENVIRONMENT = "use an environment that was built for the deployment"
+    DELTA_IN_VOLUME = "write a Delta table into a folder of the platform's own, such as a volume"
     STANDARD_ACCESS = "run on a cluster in standard access mode"
     SERVERLESS = "run on serverless compute"
 
 
-ON_SPARK = frozenset(Capability) - {Capability.STANDARD_ACCESS, Capability.SERVERLESS}
+ON_SPARK = frozenset(Capability) - {
+    Capability.DELTA_IN_VOLUME,
+    Capability.STANDARD_ACCESS,
+    Capability.SERVERLESS,
+}
 """What plain Spark can do wherever it runs; the rest are words of one platform."""
 
 
@@ -75,7 +80,8 @@ class RemoteStatus:
 class Platform(Protocol):
     """A service that runs compiled applications, reached over the network. All its I/O.
 
-    Every method raises SubmitError with condition PLATFORM_UNREACHABLE or PLATFORM_DENIED.
+    Every method raises SubmitError with condition PLATFORM_UNREACHABLE or PLATFORM_DENIED. The
+    attribute ``was_sent`` of the former is False if no request can have reached the platform.
     """
 
     def submit(self, compiled: CompiledApplication, *, name: str) -> RemoteRun:

@@ -6,10 +6,12 @@ import re
 from dataclasses import dataclass
 
 from sparkscore.errors import UnknownTargetError
+from sparkscore.spec.nearest import find_closest
 from sparkscore.targets.base import DriverTarget, Target
 from sparkscore.targets.databricks import DatabricksBundleTarget, DatabricksTarget
 from sparkscore.targets.kubernetes import KubernetesTarget
 from sparkscore.targets.local import LocalTarget
+from sparkscore.targets.outside import find_outside_target, list_outside_names
 from sparkscore.targets.spark_submit import SparkSubmitTarget
 
 _LOCAL, _SPARK_SUBMIT = LocalTarget(), SparkSubmitTarget()
@@ -37,14 +39,37 @@ class Compute:
 
 
 def get_target(name: str) -> Target:
-    """The target of this name; raises UnknownTargetError, naming those there are."""
+    """The target of this name: a built-in one, else that of another package.
+
+    Raises UnknownTargetError, naming those there are, and what ``find_outside_target`` does.
+    """
     for target in TARGETS:
         if target.name == name:
             return target
-    known = ", ".join(target.name for target in TARGETS)
+    outside = find_outside_target(name)
+    if outside is not None:
+        return outside
+    known = list_target_names()
+    nearest = _find_nearest(name, known)
+    advice = f": did you mean {nearest}? There are" if nearest else ", only"
     raise UnknownTargetError(
-        f"there is no target {name!r}, only {known}", target=name, known=known.split(", ")
+        f"there is no target {name!r}{advice} {', '.join(known)}",
+        target=name,
+        known=list(known),
+        nearest=nearest,
     )
+
+
+def _find_nearest(name: str, known: tuple[str, ...]) -> str | None:
+    """The name that is spelled alike, else the first one that ``name`` is the beginning of."""
+    begun = (other for other in known if name and other.startswith(name.lower()))
+    return find_closest(name, known) or next(begun, None)
+
+
+def list_target_names() -> tuple[str, ...]:
+    """Names of all targets: built-in ones, then those of other packages, which are not loaded."""
+    own = tuple(target.name for target in TARGETS)
+    return (*own, *(name for name in list_outside_names() if name not in own))
 
 
 def get_compute(compute: str | None) -> Compute:

@@ -38,6 +38,11 @@ def test_completion__unknown_shell(run_cli: RunCli) -> None:
         ("sparkscore job st", 2, {"stream"}),
         ("sparkscore job show --na", 3, {"--name"}),
         ("sparkscore completion f", 2, {"fish"}),
+        (
+            "sparkscore batch-deployment compile --target data",
+            4,
+            {"databricks", "databricks-bundle"},
+        ),
     ],
 )
 def test_completion__bash_completes(words: str, position: int, expected: set[str]) -> None:

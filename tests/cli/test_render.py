@@ -15,7 +15,12 @@ from sparkscore.cli.progress import (
     render_duration,
     render_status,
 )
-from sparkscore.cli.render import render_error, render_job_error, render_summary
+from sparkscore.cli.render import (
+    render_error,
+    render_job_error,
+    render_summary,
+    render_warnings,
+)
 from sparkscore.control import StatusMessage, SummaryMessage
 from sparkscore.errors import SubmitError
 from sparkscore.messages.status import InputCounts, MiniBatchCounts
@@ -87,6 +92,14 @@ def test_render_summary__output(output: dict[str, object], line: str) -> None:
     assert line in render_summary(summary, job_folder="/j").splitlines()
 
 
+def test_render_warnings__are_marked_and_a_line_each() -> None:
+    warnings = ("no\nsignature", "note: added: pandas", "warning: host")
+    assert render_warnings(warnings).splitlines() == [
+        *("warning: no signature", "note: added: pandas", "warning: host"),
+    ]
+    assert render_warnings(()) == ""
+
+
 def test_render_job_error__with_the_traceback_of_the_script() -> None:
     assert render_job_error(SUMMARY.error) == (
         "sparkscore: INIT_FAILED: init() failed\n  | Trace\n  |   at 1"
@@ -112,6 +125,16 @@ def test_render_status__counts_speed_and_rest() -> None:
 )
 def test_render_duration__examples(seconds: float, text: str) -> None:
     assert render_duration(seconds) == text
+
+
+def test_plain_progress__says_a_hint_once() -> None:
+    text = io.StringIO()
+    progress = PlainProgress(Console(file=text, width=200), clock=lambda: 0.0)
+    waiting = dataclasses.replace(STATUS, hint="no executor works for this job")
+    for status in (STATUS, waiting, waiting, STATUS, waiting):
+        progress.report(status)
+    (_, *hints) = text.getvalue().splitlines()
+    assert hints == [waiting.hint] * 2
 
 
 def test_plain_progress__a_line_every_five_seconds_and_for_changes() -> None:

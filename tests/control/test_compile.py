@@ -7,9 +7,9 @@ import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+import yaml
 
 from sparkscore.control.compile import compile_deployment
 from sparkscore.control.options import CompileOptions, RunOptions
@@ -22,65 +22,78 @@ from sparkscore.errors import (
     UnknownTargetError,
     UnsupportedByTargetError,
 )
+from sparkscore.targets.kubernetes.compile import RESOURCE_FILES
 from sparkscore.targets.registry import PLATFORM_TARGETS, TARGETS, get_target
+from tests.control.compile_samples import (
+    COMPUTES,
+    compile_full,
+    compile_platform,
+    compile_sample,
+    have_environment,
+    read_files,
+)
 from tests.control.samples import list_files, write_deployment
+from tests.servers.crds.strict import find_problems
+from tests.servers.databricks_bodies import Bundle, JobSettings, RunsSubmit, resolve_variables
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "compile"
-COMPUTES = Path(__file__).parent.parent / "golden" / "computes"
+DELTA = {"output_format": "delta", "output_file_name": None}
+FULL_GOLDEN = Path(__file__).parent.parent / "golden" / "compile-full"
 REPOSITORY = Path(__file__).parent.parent.parent
 EACH_TARGET = pytest.mark.parametrize("target", [target.name for target in TARGETS])
 EACH_PLATFORM = pytest.mark.parametrize("target", [target.name for target in PLATFORM_TARGETS])
 
 
-def compile_sample(place: Path, target: str, *, folder: Path | None = None, **options: Any) -> Path:
-    file = write_deployment(
-        place / "deployment",
-        mini_batch_size=2,
-        max_concurrency_per_instance=2,
-        output_file_name="results.jsonl",
-        environment_variables={"GREETING": "it's"},
-        spark_conf={"spark.executor.memory": "2g"},
-    )
-    run = RunOptions(
-        file=file,
-        input="s3://bucket/images",
-        output_path="s3://bucket/results",
-        job_folder=place / "jobs" / "nightly",
-        limit=100,
-        **options,
-    )
-    return compile_deployment(CompileOptions(run, target, folder or place / "compiled")).folder
-
-
-def compile_platform(
-    place: Path, target: str, *, folder: Path | None = None, **options: Any
-) -> Path:
-    """The sample for the target's own kind of compute, where it has one."""
-    kind = get_target(target).compute_type
-    if kind is not None:
-        options.setdefault("compute", str(COMPUTES / f"{kind}.yml"))
-    return compile_sample(place, target, folder=folder, **options)
-
-
 def read_texts(folder: Path, *, place: Path) -> dict[str, str]:
     """The text files of a compiled folder, with ``place`` left out."""
     return {
-        name: (folder / name).read_text(encoding="utf-8").replace(str(place), "/PLACE")
-        for name in list_files(folder)
-        if (folder / name).is_file() and not name.startswith("model/") and ".zip" not in name
+        name: content.decode("utf-8").replace(str(place), "/PLACE")
+        for name, content in read_files(folder).items()
+        if not name.startswith("model/") and ".zip" not in name
     }
 
 
-@EACH_TARGET
-def test_compile__golden(tmp_path: Path, target: str) -> None:
-    texts = read_texts(compile_platform(tmp_path, target), place=tmp_path)
-    golden = GOLDEN / target
+def check_golden(texts: dict[str, str], golden: Path) -> None:
     if os.environ.get("UPDATE_GOLDEN"):
         shutil.rmtree(golden, ignore_errors=True)
         for name, text in texts.items():
             (golden / name).parent.mkdir(parents=True, exist_ok=True)
             (golden / name).write_text(text, encoding="utf-8")
-    assert texts == read_texts(golden, place=tmp_path)
+    assert texts == read_texts(golden, place=golden)
+
+
+@EACH_TARGET
+def test_compile__golden(tmp_path: Path, target: str) -> None:
+    texts = read_texts(compile_platform(tmp_path, target), place=tmp_path)
+    check_golden(texts, GOLDEN / target)
+
+
+@EACH_TARGET
+def test_compile__golden_with_environment_gpus_and_delta(
+    tmp_path: Path, target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The files that are not those of the plain deployment, and the names of all there are."""
+    have_environment(tmp_path / "cache", monkeypatch)
+    folder = compile_full(tmp_path, target)
+    texts = {
+        name: content.decode("utf-8").replace(str(tmp_path), "/PLACE")
+        for name, content in read_files(folder).items()
+        if "/" not in name and not name.endswith((".zip", ".zst")) and name != "score.py"
+    }
+    texts["files.txt"] = "".join(f"{name}\n" for name in sorted(read_files(folder)))
+    check_golden(texts, FULL_GOLDEN / target)
+
+
+@pytest.mark.parametrize("golden", [GOLDEN, FULL_GOLDEN], ids=lambda golden: golden.name)
+def test_golden__is_what_platforms_take(golden: Path) -> None:
+    for operator, name in RESOURCE_FILES.items():
+        resource = yaml.safe_load((golden / "kubernetes" / name).read_text(encoding="utf-8"))
+        assert find_problems(resource, operator) == []
+    databricks = golden / "databricks"
+    JobSettings.model_validate_json((databricks / "create.json").read_bytes())
+    RunsSubmit.model_validate_json((databricks / "submit.json").read_bytes())
+    bundle = (golden / "databricks-bundle" / "databricks.yml").read_text(encoding="utf-8")
+    Bundle.model_validate(resolve_variables(yaml.safe_load(bundle)))
 
 
 @EACH_TARGET
@@ -249,6 +262,34 @@ def test_compile__platform_refuses_paths_of_this_machine(tmp_path: Path, target:
     with pytest.raises(UnsupportedByTargetError) as caught:
         compile_deployment(CompileOptions(run, target, tmp_path / "compiled"))
     assert caught.value.attributes == {"target": target, "capability": "LOCAL_PATHS"}
+
+
+@pytest.mark.parametrize("target", ["databricks", "databricks-bundle"])
+@pytest.mark.parametrize(
+    "output", ["/Volumes/main/scoring/out", "file:///Volumes/a/b/c", "/dbfs/scored", None]
+)
+def test_compile__volumes_hold_no_delta_tables(
+    tmp_path: Path, target: str, output: str | None
+) -> None:
+    with pytest.raises(UnsupportedByTargetError) as caught:
+        compile_platform(tmp_path, target, output_path=output, fields=DELTA)
+    assert caught.value.attributes == {"target": target, "capability": "DELTA_IN_VOLUME"}
+    assert "output_table" in caught.value.message
+    assert not (tmp_path / "compiled").exists()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"output_format": "csv", "output_file_name": "out.csv"},
+        {"output_table": "main.scoring.out", "output_file_name": None},
+    ],
+)
+def test_compile__what_volumes_do_not_hinder(tmp_path: Path, fields: dict[str, str]) -> None:
+    folder = compile_platform(
+        tmp_path, "databricks", output_path="/Volumes/main/scoring/out", fields=fields
+    )
+    assert (folder / "submit.json").is_file()
 
 
 def test_compile__master_of_the_compute_is_the_default(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from sparkscore.executor.script_host import ScriptHost
 from sparkscore.executor.script_log import ScriptLog
 from sparkscore.messages.launch import EnvironmentMessage
 from sparkscore.messages.mini_batch import MiniBatch
-from tests.built_environments import get_other_environment, get_other_request
+from tests.built_environments import OWN_PYTHON, get_other_environment, get_other_request
 
 PATHS = ("a.txt", "b.txt", "c.txt")
 SCRIPT = """
@@ -93,10 +93,9 @@ def open_built(environment: Environment) -> HostPython:
 
 @pytest.mark.slow
 def test_host__runs_in_the_python_of_its_environment(score: Score) -> None:
-    """Another minor version, where this machine has one."""
     environment = get_other_environment()
     rows = read_rows(score(SCRIPT, open_built(environment)))
-    assert set(rows["python"]) == {get_other_request().python}
+    assert set(rows["python"]) == {get_other_request().python} != {OWN_PYTHON}
     assert set(rows["prefix"]) == {str(environment.folder)}
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sparkscore.errors import InvalidFieldError, UnknownFieldError, UsageError
+from sparkscore.errors import InvalidFieldError, PlanError, UnknownFieldError, UsageError
 from sparkscore.messages.codec import from_json
 from sparkscore.messages.launch import LaunchMessage, MirrorMessage
 from sparkscore.plan.launch_overrides import DriverArguments, apply_arguments, read_arguments
@@ -89,6 +89,32 @@ def test_output__of_the_caller(launch: LaunchMessage) -> None:
     assert run.output.path == "s3://other/day-7"
     named = apply_arguments(launch, DriverArguments("L", run="7", output_path="s3://other/x"))
     assert named.output.path == "s3://other/x"
+
+
+@pytest.mark.parametrize(
+    ("output", "format_", "is_refused"),
+    [
+        ("/Volumes/main/a/out/{run}", "delta", True),
+        ("file:///Volumes/main/a", "delta", True),
+        ("dbfs:/Volumes/main/a", "delta", True),
+        ("/Volumes/main/a", "csv", False),
+        ("/VolumesToo/a", "delta", False),
+        ("s3://lake/Volumes/a", "delta", False),
+    ],
+)
+def test_output__volumes_hold_no_delta_tables(
+    launch: LaunchMessage, output: str, format_: str, is_refused: bool
+) -> None:
+    staged = replace(launch, staged=True, output=replace(launch.output, format=format_))
+    given = DriverArguments("L", run="12", output_path=output)
+    if not is_refused:
+        assert apply_arguments(staged, given).output.path == output
+        return
+    with pytest.raises(PlanError) as caught:
+        apply_arguments(staged, given)
+    assert caught.value.condition == "DELTA_IN_VOLUME"
+    table = replace(staged, output=replace(staged.output, table="main.a.out"))
+    assert apply_arguments(table, given).output.table == "main.a.out"
 
 
 def test_input__another_store_has_no_options_of_the_first(launch: LaunchMessage) -> None:

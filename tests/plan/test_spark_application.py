@@ -180,13 +180,12 @@ def test_conf__users_catalog_stays():
 
 
 def test_application__what_is_launched():
-    application = plan(py_files=["a.zip"], environment_names=["TOKEN", "KEY", "TOKEN"])
+    application = plan(py_files=["a.zip"])
     assert application.entry_point == "jobs/score.py"
     assert application.arguments == ("/jobs/one/launch.json",)
     assert application.py_files == ("a.zip",)
-    assert application.environment_names == ("KEY", "TOKEN")
     assert application.conf["spark.app.name"] == "one"
-    assert application == plan(py_files=["a.zip"], environment_names=["KEY", "TOKEN"])
+    assert application == plan(py_files=["a.zip"])
 
 
 @pytest.mark.parametrize(

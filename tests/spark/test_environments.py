@@ -14,7 +14,8 @@ import yaml
 
 from sparkscore.messages.launch import EnvironmentMessage
 from tests.built_environments import (
-    get_kept_folder,
+    OWN_PYTHON,
+    get_cache_variables,
     get_other_environment,
     get_other_request,
 )
@@ -38,7 +39,7 @@ def run(batch):
 def check_rows(rows: list[dict[str, str]], count: int) -> None:
     packages = get_other_environment().packages
     assert len(rows) == len({row["file"] for row in rows}) == count
-    assert {row["python"] for row in rows} == {get_other_request().python}
+    assert {row["python"] for row in rows} == {get_other_request().python} != {OWN_PYTHON}
     assert {row["pandas"] for row in rows} == {packages["pandas"]}
     assert {row["six"] for row in rows} == {packages["six"]}
 
@@ -80,7 +81,7 @@ def test_environment__goes_to_executors_by_itself(tmp_path: Path) -> None:
     (tmp_path / "tmp").mkdir()
     variables = {
         **cluster_environment(),
-        "SPARKSCORE_CACHE_DIR": str(get_kept_folder() / "sparkscore"),
+        **get_cache_variables(),
         "TMPDIR": str(tmp_path / "tmp"),
         "PYTHONPATH": str(Path(__file__).parents[2]),
     }

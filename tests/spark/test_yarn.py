@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -34,8 +35,8 @@ def yarn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[YarnCluster]:
 
 
 @pytest.fixture(scope="module")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A compiled folder beside the input and the output folder ``out``."""
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a deployment and its input."""
     folder = tmp_path_factory.mktemp("project")
     (folder / "deployment.yml").write_text(DEPLOYMENT)
     (folder / "model.txt").write_text("0.5")
@@ -45,32 +46,43 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "in").mkdir()
     for number in range(20):
         (folder / "in" / f"{number:02d}.txt").write_text("x" * number)
+    return folder
+
+
+def compile_job(project: Path, mode: str) -> Path:
+    """The submit script of a job that writes to ``out-<mode>``."""
     sparkscore(
-        folder,
-        *("compile", "--file", "deployment.yml", "--target", "spark-submit", "-o", "yarn-job"),
-        *("--input", "in", "--output-path", "out"),
+        project,
+        *("compile", "--file", "deployment.yml", "--target", "spark-submit", "-o", f"yarn-{mode}"),
+        *("--input", "in", "--output-path", f"out-{mode}"),
     )
-    return folder / "yarn-job"
+    return project / f"yarn-{mode}" / "submit.sh"
 
 
-def test_yarn__compiled_folder(yarn: YarnCluster, compiled: Path) -> None:
-    done = subprocess.run(
-        [compiled / "submit.sh", "yarn", "client", *SMALL],
-        env={
-            **os.environ,
-            "JAVA_HOME": str(find_java(os.environ).home),
-            "SPARK_SUBMIT": str(SPARK_HOME / "bin" / "spark-submit"),
-            "SPARK_LOCAL_IP": "127.0.0.1",
-            "HADOOP_CONF_DIR": str(yarn.configuration),
-            "PYSPARK_PYTHON": sys.executable,
-        },
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
-    assert done.returncode == 0, done.stderr
-    lines = (compiled.parent / "out" / "predictions.csv").read_text().splitlines()
-    assert lines[0] == "file,score"
-    assert sorted(lines[1:])[:2] == ["00.txt,0.0", "01.txt,0.5"]
-    assert len(lines) == 20  # 17.txt fails
-    assert yarn.list_applications() == [("yarn-job", "SUCCEEDED")]
+def test_yarn__compiled_folder(yarn: YarnCluster, project: Path) -> None:
+    """In cluster mode the driver is a container too. Both jobs run at the same time."""
+    variables = {
+        **os.environ,
+        "JAVA_HOME": str(find_java(os.environ).home),
+        "SPARK_SUBMIT": str(SPARK_HOME / "bin" / "spark-submit"),
+        "SPARK_LOCAL_IP": "127.0.0.1",
+        "HADOOP_CONF_DIR": str(yarn.configuration),
+        "PYSPARK_PYTHON": sys.executable,
+    }
+    with contextlib.ExitStack() as stack:
+        runs = {}
+        for mode in ("cluster", "client"):
+            log = stack.enter_context((project / f"{mode}.log").open("w"))
+            command = [compile_job(project, mode), "yarn", mode, *SMALL]
+            run = subprocess.Popen(command, env=variables, stdout=log, stderr=log)
+            runs[mode] = stack.enter_context(run)
+            stack.callback(run.kill)
+        codes = {mode: run.wait(200) for mode, run in runs.items()}
+    for mode, code in codes.items():
+        assert code == 0, (project / f"{mode}.log").read_text()[-4000:]
+        lines = (project / f"out-{mode}" / "predictions.csv").read_text().splitlines()
+        assert lines[0] == "file,score"
+        assert sorted(lines[1:])[:2] == ["00.txt,0.0", "01.txt,0.5"]
+        assert len(lines) == 20  # 17.txt fails
+    done = [("yarn-client", "SUCCEEDED"), ("yarn-cluster", "SUCCEEDED")]
+    assert sorted(yarn.list_applications()) == done

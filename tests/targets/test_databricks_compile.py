@@ -175,6 +175,33 @@ def test_compile__gpus() -> None:
 
 
 @pytest.mark.parametrize(
+    ("compute", "has_gpus"),
+    [
+        ({}, False),
+        ({"spark_version": "17.3.x-photon-scala2.13"}, False),
+        ({"spark_version": "16.4.x-gpu-ml-scala2.12"}, True),
+        ({"spark_version": "custom:own-image"}, True),
+        ({"docker_image": "registry.example.com/cuda:1"}, True),
+    ],
+)
+@pytest.mark.parametrize("target", [DatabricksTarget(), DatabricksBundleTarget()])
+def test_compile__gpus_need_a_runtime_that_has_them(
+    target: DatabricksTarget, compute: dict[str, Any], has_gpus: bool
+) -> None:
+    given = {**COMPUTE, **compute}
+    application = plan(given, resources=Resources(executor_count=1, gpus_per_executor=2))
+    if has_gpus:
+        assert target.compile(application).files
+        return
+    with pytest.raises(InvalidFieldError) as caught:
+        target.compile(application)
+    assert caught.value.condition == "GPU_RUNTIME_NEEDED"
+    assert caught.value.attributes == {"key": "spark_version", "value": given["spark_version"]}
+    start, _, end = given["spark_version"].partition("-")
+    assert f"{start}-gpu-ml-{end.removeprefix('photon-')}" in caught.value.message
+
+
+@pytest.mark.parametrize(
     ("version", "has_pydantic_2"),
     [
         ("15.4.x-scala2.12", False),

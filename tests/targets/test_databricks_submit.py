@@ -173,8 +173,22 @@ def test_platform__nobody_is_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     for name, value in gone.client_environment.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(SubmitError) as caught:
-        open_platform(gone).get_status("1")
+        open_platform(gone).submit(COMPILED, name="nightly")
     assert caught.value.condition == "PLATFORM_UNREACHABLE"
+    assert caught.value.attributes == {"host": gone.url, "was_sent": False}
+
+
+def test_platform__gone_after_a_try_may_have_done_it(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(submit, "LONGEST_WAIT_SECONDS", 0.1)
+    busy = {"error_code": "REQUEST_LIMIT_EXCEEDED", "message": "too many"}
+    workspace.answers.append((503, {"Retry-After": "1"}, busy))
+    workspace.last_request = 1
+    with pytest.raises(SubmitError) as caught:
+        open_platform(workspace).submit(COMPILED, name="nightly")
+    assert "Connection refused" in caught.value.message
+    assert caught.value.attributes["was_sent"] is True
 
 
 def test_platform__wrong_token(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -279,6 +293,7 @@ def test_credentials__none_for_this_host(tmp_path: Path, variables: dict[str, st
     with pytest.raises(SubmitError) as caught:
         find_profile(HOST, given)
     assert caught.value.condition == "PLATFORM_DENIED"
+    assert "for it" not in caught.value.message.partition(": ")[0]
 
 
 @pytest.mark.parametrize(

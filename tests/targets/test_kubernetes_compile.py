@@ -222,6 +222,28 @@ def test_read_settings__memory(text: str, memory: str) -> None:
     assert read_settings({"image": IMAGE, "driver_memory": text}).driver_memory == memory
 
 
+@pytest.mark.parametrize(
+    ("compute", "asked", "count"),
+    [
+        ({}, {}, 2),
+        ({"max_instances": 1}, {}, 1),
+        ({"min_instances": 3, "max_instances": 5}, {}, 3),
+        ({"min_instances": 3}, {"instance_count": 4}, 4),
+        ({}, {"max_concurrency_per_instance": 2}, 1),
+        ({}, {"spark_conf": {"spark.executor.instances": "6"}}, 6),
+        ({}, {"spark_conf": {"spark.dynamicAllocation.enabled": "true"}}, None),
+    ],
+)
+def test_resource__says_how_many_executors_run(
+    compute: dict[str, int], asked: dict[str, Any], count: int | None
+) -> None:
+    kubeflow = build_resource("kubeflow", compute=compute, **asked)["spec"]
+    apache = build_resource("apache", compute=compute, **asked)["spec"]
+    assert kubeflow["executor"].get("instances") == count
+    written = None if count is None else str(count)
+    assert apache["sparkConf"].get("spark.executor.instances") == written
+
+
 def test_spark_version__is_that_of_the_lock() -> None:
     lock = Path(__file__).parents[2] / "requirements.lock"
     assert f"pyspark=={SPARK_VERSION} " in lock.read_text(encoding="utf-8")

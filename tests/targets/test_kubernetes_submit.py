@@ -292,7 +292,26 @@ def test_platform__nobody_answers(server: KubernetesServer) -> None:
     with pytest.raises(SubmitError) as caught:
         submit(make_platform(context="nowhere"))
     assert caught.value.condition == "PLATFORM_UNREACHABLE"
-    assert caught.value.attributes["context"] == "nowhere"
+    assert caught.value.attributes == {"context": "nowhere", "was_sent": False}
+
+
+@pytest.mark.parametrize("fault", [(503, {}), (200, {})])
+def test_platform__that_answers_badly_may_have_done_it(
+    server: KubernetesServer, fault: tuple[int, dict[str, str]]
+) -> None:
+    server.faults = [fault] * 3
+    with pytest.raises(SubmitError) as caught:
+        submit(make_platform())
+    assert caught.value.attributes["was_sent"] is True
+
+
+def test_submit__taken_before_but_out_of_reach_since(server: KubernetesServer) -> None:
+    submit(make_platform())
+    server.last_request = len(server.requests) + 1  # that says that there is such a run
+    with pytest.raises(SubmitError) as caught:
+        submit(make_platform())
+    assert caught.value.condition == "PLATFORM_UNREACHABLE"
+    assert caught.value.attributes["was_sent"] is True
 
 
 @pytest.mark.parametrize(

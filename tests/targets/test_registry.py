@@ -64,6 +64,23 @@ def test_get_target__unknown() -> None:
     with pytest.raises(UnknownTargetError) as caught:
         get_target("emr")
     assert caught.value.attributes["known"] == [target.name for target in TARGETS]
+    assert caught.value.attributes["nearest"] is None
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("spark", "spark-submit"),
+        ("spark_submit", "spark-submit"),
+        ("Kubernetes", "kubernetes"),
+        ("databrick", "databricks"),
+        ("", None),
+    ],
+)
+def test_get_target__names_the_nearest(name: str, nearest: str | None) -> None:
+    with pytest.raises(UnknownTargetError) as caught:
+        get_target(name)
+    assert caught.value.attributes["nearest"] == nearest
 
 
 def test_targets__can_compile() -> None:

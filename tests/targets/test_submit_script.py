@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -169,6 +170,13 @@ def test_script__delta(tmp_path: Path) -> None:
     assert find_values(read_arguments(script, "spark://h:1"), "--packages") == [DELTA_PACKAGE]
     arguments = read_arguments(script, "spark://h:1", SPARKSCORE_DELTA="")
     assert find_values(arguments, "--packages") == []
+    master = "k8s://https://host:6443"
+    client = read_arguments(script, master, **KUBERNETES)
+    assert find_values(client, "--packages") == [DELTA_PACKAGE]
+    in_image = read_arguments(script, master, "cluster", **KUBERNETES)
+    assert find_values(in_image, "--packages") == []
+    given = {**KUBERNETES, "SPARKSCORE_DELTA": "io.delta:own:1"}
+    assert "io.delta:own:1" in read_arguments(script, master, "cluster", **given)
 
 
 def test_script__delta_is_the_one_that_the_driver_resolves() -> None:
@@ -189,6 +197,20 @@ def test_script__gpus(tmp_path: Path) -> None:
     assert amounts | {found} <= set(find_values(yarn, "--conf"))
     kubernetes = find_values(read_arguments(script, "k8s://https://h", **KUBERNETES), "--conf")
     assert "spark.executor.resource.gpu.vendor=nvidia.com" in kubernetes
+
+
+def test_script__gpus_of_another_maker(tmp_path: Path) -> None:
+    """What the deployment says of GPUs is not replaced by what most clusters have."""
+    own = {
+        "spark.executor.resource.gpu.vendor": "amd.com",
+        "spark.executor.resource.gpu.discoveryScript": "/opt/own/find",
+    }
+    script = write_files(compile_job(gpus_per_instance=1, spark_conf=own), tmp_path / "job")
+    for master, variables in (("k8s://https://h", KUBERNETES), ("yarn", YARN)):
+        arguments = read_arguments(script, master, **variables)
+        conf = dict(text.split("=", 1) for text in find_values(arguments, "--conf"))
+        assert own.items() <= conf.items()
+        assert find_values(arguments, "--files") == []
 
 
 def test_find_gpus__prints_what_spark_reads(tmp_path: Path) -> None:
@@ -220,3 +242,17 @@ def test_script__shellcheck(tmp_path: Path, compiled: CompiledApplication) -> No
     scripts = sorted(str(path) for path in (tmp_path / "job").glob("*.sh"))
     done = subprocess.run([SHELLCHECK, *scripts], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("named", ["", "/none/spark-submit"])
+def test_script__without_spark_submit(tmp_path: Path, named: str) -> None:
+    script = write_files(compile_job(), tmp_path / "job")
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("dirname", "cat"):
+        (programs / name).symlink_to(str(shutil.which(name)))
+    variables = {"PATH": str(programs), "SPARK_SUBMIT": named}
+    done = run_script(script, "spark://host:1", variables=variables)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert (named or "spark-submit") in done.stderr
+    assert "set SPARK_SUBMIT" in done.stderr

@@ -14,7 +14,7 @@ from sparkscore.control.endpoints.precondition import NO_PRECONDITION, Precondit
 from sparkscore.control.listing_table import Table
 from sparkscore.errors import InvalidFieldError, StateError, UnknownTargetError
 from sparkscore.listing.location import find_local_path
-from sparkscore.spec import ComputeSpec, load_document, parse_compute
+from sparkscore.spec import ComputeSpec, Location, load_document, parse_compute, parse_data
 from sparkscore.state.names import not_found
 from sparkscore.state.records import ComputeRecord
 from sparkscore.targets.registry import get_compute
@@ -125,7 +125,8 @@ class Computes:
         """Make a compute, or replace the one of that name; an archived one stays archived.
 
         ``source`` is a YAML file or its content; the rest are keys laid over it. Raises SpecError,
-        PreconditionFailedError, or StateError (COMPUTE_BUILT_IN) for ``local``.
+        PreconditionFailedError, StateError (COMPUTE_BUILT_IN) for ``local``, or PlanError for a
+        staging folder that callers of the server may not name.
         """
         flags = {
             "name": name,
@@ -137,6 +138,7 @@ class Computes:
         }
         spec = load_document(ComputeSpec, source, overrides=overrides, flags=flags).spec
         _refuse_built_in(spec.name, "replaced")
+        _admit_staging(self._workspace, spec)
         now = time.time()
         with self._workspace.store.writing() as writer:
             found = writer.find_compute(spec.name)
@@ -223,6 +225,19 @@ def _find_master(name: str) -> str | None:
         return get_compute(name).master
     except UnknownTargetError:
         return None
+
+
+def _admit_staging(workspace: Workspace, spec: ComputeSpec) -> None:
+    """Whoever runs jobs on the compute later does not name its folder; a datastore's path is
+    looked at then."""
+    if spec.staging is None:
+        return
+    from sparkscore.control.access.places import admit
+    from sparkscore.control.assets.resolve import resolve_location
+
+    _, place = parse_data(spec.staging)
+    if isinstance(place, Location):
+        admit(workspace, resolve_location(place, base=Path.cwd()))
 
 
 def _refuse_built_in(name: str, done: str) -> None:

@@ -215,8 +215,8 @@ def _copy(
     if not is_uri(datastore.uri):
         raise InvalidFieldError(
             f"input {path} is on this machine, whose paths the compute does not see, and so is "
-            "the default datastore: set uri under [datastore] in sparkscore.toml to a store that "
-            "both see, or shared_paths: true on the compute if it does see them",
+            "the default datastore: give --input a URI of a store, or set uri under [datastore] in "
+            "sparkscore.toml to one; a Spark cluster that sees these paths has shared_paths: true",
             condition="LOCAL_DATA_NOT_REACHABLE",
             path=path,
         )

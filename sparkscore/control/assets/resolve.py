@@ -40,7 +40,7 @@ def resolve_uri(workspace: Workspace, text: str, *, base: Path) -> ResolvedUri:
     type_, place = parse_data(text)
     if isinstance(place, AssetReference):
         asset = workspace.data.get(place.name, place.version, label=place.label)
-        found = _resolve_registered(workspace, asset.path, base=base)
+        found = resolve_registered(workspace, asset.path, base=base)
         return ResolvedUri(found.uri, found.options, asset.reference, asset.type)
     if isinstance(place, DatastorePath):
         found = workspace.datastores.resolve(place)
@@ -52,8 +52,11 @@ def resolve_uri(workspace: Workspace, text: str, *, base: Path) -> ResolvedUri:
     return ResolvedUri(uri, admit(workspace, uri), type=type_)
 
 
-def _resolve_registered(workspace: Workspace, text: str, *, base: Path) -> ResolvedUri:
-    """The place of a data asset: whoever registered it could name it."""
+def resolve_registered(workspace: Workspace, text: str, *, base: Path) -> ResolvedUri:
+    """The place of a data asset or a compute's staging folder: whoever registered it could name it.
+
+    Raises what ``resolve_uri`` does.
+    """
     _, place = parse_data(text)
     if isinstance(place, Location):
         return ResolvedUri(resolve_location(place, base=base))

@@ -36,7 +36,7 @@ from sparkscore.spec import LoadedDeployment, load_deployment, parse_output
 from sparkscore.state.job_status import NOT_STARTED
 from sparkscore.state.records import DeploymentRecord, EndpointRecord, JobRecord
 from sparkscore.targets.base import DriverTarget
-from sparkscore.targets.registry import get_compute
+from sparkscore.targets.registry import get_compute, get_target
 
 if TYPE_CHECKING:
     from sparkscore.control.assets.computes import ComputeTarget
@@ -128,10 +128,22 @@ def compile_job(
 
     ``compute_file`` is the YAML file of a compute, in place of a registered one.
     """
-    from sparkscore.control.compile_compute import describe_compute, read_compute
+    from sparkscore.control.assets.computes import ComputeTarget
+    from sparkscore.control.compile_compute import (
+        NO_COMPUTE,
+        describe_compute,
+        fit_compute,
+        read_compute,
+    )
 
     _, loaded = _load(workspace, endpoint_name, request)
     compute = read_compute(compute_file) or _get_compute(workspace, loaded, request)
+    compute.check_instance_count(loaded.spec.given_instance_count)
+    is_chosen = compute_file is not None or request.compute is not None
+    described = describe_compute(workspace, compute)
+    fitting = fit_compute(get_target(target), described, is_chosen=is_chosen)
+    if fitting is NO_COMPUTE:  # the deployment's own, which this target is not for
+        compute = ComputeTarget(LOCAL_COMPUTE)
     source = _resolve_input(workspace, request, compute=compute)
     output_path: str | None = None
     options: dict[str, str] = {}
@@ -144,8 +156,8 @@ def compile_job(
         input_=_describe_input(source, request),
         output_path=output_path,
         output_options=options,
-        compute=describe_compute(workspace, compute),
-        is_chosen=compute_file is not None or request.compute is not None,
+        compute=fitting,
+        is_chosen=is_chosen,
         environments=_choose_mode(workspace, compute),
     )
 

@@ -14,6 +14,7 @@ from sparkscore.control.output_checks import check_job_folder, check_output_outs
 from sparkscore.control.secret_names import refuse_secrets
 from sparkscore.errors import InvalidFieldError
 from sparkscore.listing.location import find_local_path
+from sparkscore.plan.launch_overrides import RUN_NUMBER
 from sparkscore.spec import Location, parse_data
 from sparkscore.targets.base import CompiledApplication, Target
 from sparkscore.targets.registry import get_target
@@ -34,14 +35,14 @@ def describe_remote(
 ) -> dict[str, Any] | None:
     """``remote`` of the record of a new job; None for a compute whose drivers run here.
 
-    Raises what ``resolve_uri`` does, and InvalidFieldError (STAGING_NOT_REACHABLE).
+    Raises what ``resolve_registered`` does, and InvalidFieldError (STAGING_NOT_REACHABLE).
     """
     if not compute.is_remote:
         return None
-    from sparkscore.control.assets.resolve import resolve_uri
+    from sparkscore.control.assets.resolve import resolve_registered
 
     written = str(compute.platform["staging"])
-    found = resolve_uri(workspace, written, base=Path.cwd())
+    found = resolve_registered(workspace, written, base=Path.cwd())
     local = find_local_path(found.uri)
     if local is not None and not os.path.isdir(local):
         raise InvalidFieldError(
@@ -55,6 +56,7 @@ def describe_remote(
     return {
         "platform": compute.platform["type"],
         "run_id": None,
+        "is_asked_for": False,
         "url": None,
         "state": None,
         "message": "",
@@ -140,8 +142,9 @@ def compile_planned(
         master=target.master,
         machine=None,
         platform=remote["document"],
-        launch_arguments=tuple(
-            word for key, value in options for word in ("--option", f"{key}={value}")
+        launch_arguments=(
+            *(word for key, value in options for word in ("--option", f"{key}={value}")),
+            *(RUN_NUMBER, str(remote["run"])),
         ),
     )
     return target.compile(application)

@@ -40,7 +40,7 @@ class CondaContent:
 
 
 def read_conda(document: Any) -> CondaContent:
-    """The content of a conda file; raises InvalidFieldError (INVALID_CONDA_FILE)."""
+    """The content of a conda file; raises InvalidFieldError (INVALID_CONDA_FILE, key)."""
     if not isinstance(document, Mapping):
         raise _invalid("it must be a mapping with `dependencies`")
     dependencies = document.get("dependencies") or []
@@ -56,14 +56,30 @@ def read_conda(document: Any) -> CondaContent:
         name, rest = _read_spec(dependency)
         if name == "python":
             python = rest
-        elif name in SAME_ON_PYPI and "::" not in dependency:
-            requirements.append(f"{name}{_to_pip(rest)}")
+            continue
+        requirement = f"{name}{_to_pip(rest)}"
+        if name in SAME_ON_PYPI and "::" not in dependency and is_requirement(requirement):
+            requirements.append(requirement)
         elif name not in _TOOLS:
             packages.append(str(dependency).strip())
     channels = document.get("channels") or []
     if not isinstance(channels, list):
         raise _invalid("`channels` must be a list")
     return CondaContent(python, tuple(requirements), tuple(packages), tuple(map(str, channels)))
+
+
+def is_requirement(line: str) -> bool:
+    """Whether a line asks for a package; options and bare URLs are left to uv."""
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    text = re.split(r"(?:^|\s)#|\s--", line, maxsplit=1)[0].strip()
+    if not text or text.startswith("-") or "://" in text.partition("@")[0]:
+        return True
+    try:
+        Requirement(text)
+    except InvalidRequirement:
+        return False
+    return True
 
 
 def _read_pip(dependency: Mapping[str, Any]) -> list[str]:
@@ -83,10 +99,14 @@ def _read_spec(dependency: Any) -> tuple[str, str]:
 def _to_pip(spec: str) -> str:
     """A conda version spec as pip writes it: 1.2 and =1.2 mean any 1.2.x, ==1.2 just that."""
     version = re.sub(r"(?<=[\w*])\s*=(?!=)\S+$", "", spec.strip())  # a build string
+    version = re.sub(r"^(\d[\w.*]*)\s+\w\S*$", r"\1", version)  # the same after a blank
     parts = []
     for part in filter(None, (one.strip() for one in version.split(","))):
         fuzzy = re.fullmatch(r"=?\s*(\d[\w.]*?)(\.?\*)?", part)
-        parts.append(f"=={fuzzy[1]}.*" if fuzzy else part)
+        if fuzzy is not None:
+            is_release = re.fullmatch(r"[\d.]+", fuzzy[1])
+            part = f"=={fuzzy[1]}.*" if is_release else f"=={fuzzy[1]}"
+        parts.append(part)
     return ",".join(parts)
 
 
@@ -94,4 +114,5 @@ def _invalid(reason: str) -> InvalidFieldError:
     return InvalidFieldError(
         f"the conda file of the environment cannot be used: {reason}",
         condition="INVALID_CONDA_FILE",
+        key="conda_file",
     )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from sparkscore.control.environments.request import read_request
 from sparkscore.errors import InvalidFieldError, UnresolvedReferenceError
 from sparkscore.spec import EnvironmentSpec
 from sparkscore.spec.document import read_document
@@ -16,20 +17,38 @@ def describe_environment(spec: EnvironmentSpec, *, resolve: Callable[[str], str]
     """The environment without name and version; ``resolve`` makes its paths absolute.
 
     Raises UnresolvedReferenceError for a file that is not there, SpecError for one that is no YAML,
-    InvalidFieldError (ENVIRONMENT_AMBIGUOUS) if it is given in two ways.
+    InvalidFieldError (ENVIRONMENT_AMBIGUOUS) if it is given in two ways, and what ``read_request``
+    does for what it asks for, with the file where that stands.
     """
     _refuse_two_ways(spec)
     document = spec.model_dump(mode="json", exclude_none=True, exclude={"name", "version"})
+    files: dict[str, Path] = {}
     if isinstance(spec.conda_file, str):
-        file = Path(resolve(spec.conda_file))
+        files["conda_file"] = file = Path(resolve(spec.conda_file))
         document["conda_file"] = to_plain(read_document(file, kind="conda"))
     if isinstance(spec.requirements, str):
-        document["requirements"] = _read_lines(Path(resolve(spec.requirements)))
+        files["requirements"] = Path(resolve(spec.requirements))
+        document["requirements"] = _read_lines(files["requirements"])
+    _check(document, files)
     if spec.archive is not None:
         document["archive"] = resolve(spec.archive)
     if spec.build is not None and spec.build.path is not None:
         document["build"]["path"] = resolve(spec.build.path)
     return document
+
+
+def _check(document: Mapping[str, Any], files: Mapping[str, Path]) -> None:
+    """Refuse what no environment can hold, naming the file that has it, or else the key."""
+    try:
+        read_request(document)
+    except InvalidFieldError as error:
+        key = str(error.attributes.get("key"))
+        file = files.get(key)
+        raise InvalidFieldError(
+            f"{file or key}: {error.message}",
+            condition=error.condition,
+            **{**error.attributes, "path": None if file is None else str(file)},
+        ) from error
 
 
 def _refuse_two_ways(spec: EnvironmentSpec) -> None:

@@ -85,8 +85,9 @@ def _iter_programs(version: str, environment: Mapping[str, str], uv: str | None)
     for folder in environment.get("PATH", "").split(os.pathsep):
         if folder and os.access(os.path.join(folder, name), os.X_OK):
             yield os.path.join(folder, name)
-    roots = (environment.get("PYENV_ROOT"), os.path.join(environment.get("HOME", ""), ".pyenv"))
-    for root in filter(None, roots):
+    home, own = os.path.join(environment.get("HOME", ""), ".pyenv"), Path(sys.base_prefix).parents
+    roots = (environment.get("PYENV_ROOT"), home, *map(str, own[1:2]))
+    for root in dict.fromkeys(filter(None, roots)):
         yield from map(str, sorted(Path(root).glob(f"versions/{version}.*/bin/{name}")))
     if uv is not None:
         for arguments in (("find",), ("install", "--no-bin")):

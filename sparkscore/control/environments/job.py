@@ -6,6 +6,7 @@ driver starts: what was built once is there at once.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -67,12 +68,19 @@ def choose_mode(*given: str | None, environment: Mapping[str, str] | None = None
     Raises InvalidFieldError (INVALID_ENVIRONMENTS_MODE).
     """
     variables = os.environ if environment is None else environment
-    chosen = next((one for one in (variables.get(MODE_VARIABLE), *given) if one), MODES[0])
+    variable = variables.get(MODE_VARIABLE)
+    chosen = next((one for one in (variable, *given) if one), MODES[0])
     if chosen not in MODES:
+        source = (
+            f"the variable {MODE_VARIABLE}"
+            if variable
+            else "environments of the compute or of [jobs] in sparkscore.toml"
+        )
         raise InvalidFieldError(
-            f"environments is {chosen!r}: it must be one of {', '.join(MODES)}",
+            f"{source} is {chosen!r}: it must be one of {', '.join(MODES)}",
             condition="INVALID_ENVIRONMENTS_MODE",
             value=chosen,
+            source=source,
         )
     return chosen
 
@@ -190,21 +198,24 @@ def make_environment(
     if archive.exists():
         return
     if request.archive is not None:
-        _put(Path(request.archive), archive)
+        _put(Path(request.archive), archive, linked=False)  # its user may write it anew
         return
     built = get_environments_folder() / request.digest
     build_environment(request, built, log_file=log_file, on_poll=on_poll)
     packed = built.with_name(f"{built.name}.tar.zst")
     pack_environment(built, packed, on_poll=on_poll)
-    _put(packed, archive)
+    _put(packed, archive, linked=True)
 
 
-def _put(source: Path, destination: Path) -> None:
+def _put(source: Path, destination: Path, *, linked: bool) -> None:
     partial = destination.with_name(f".{destination.name}.partial")
     partial.unlink(missing_ok=True)
-    try:
-        os.link(source, partial)
-    except OSError:
+    is_there = False
+    if linked:
+        with contextlib.suppress(OSError):
+            os.link(source, partial)
+            is_there = True
+    if not is_there:
         shutil.copyfile(source, partial)
     os.replace(partial, destination)
 

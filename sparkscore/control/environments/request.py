@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sparkscore.control.environments.conda import CondaContent, read_conda
+from sparkscore.control.environments.conda import CondaContent, is_requirement, read_conda
 from sparkscore.errors import InvalidFieldError
 from sparkscore.messages.codec import to_json
 
@@ -62,12 +62,17 @@ def read_request(document: Mapping[str, Any]) -> EnvironmentRequest | None:
     if conda is None and lines is None:
         return None
     content = CondaContent() if conda is None else read_conda(conda)
-    requirements = (*content.requirements, *(str(line) for line in lines or ()))
-    _check(requirements)
+    own_lines = tuple(str(line) for line in lines or ())
+    _check(content.requirements, key="conda_file")
+    _check(own_lines, key="requirements")
     _check_channels(content.channels)
-    python = document.get("python_version") or content.python
+    requirements = (*content.requirements, *own_lines)
+    given = document.get("python_version")
+    python = given or content.python
     return EnvironmentRequest(
-        python=choose_python(str(python) if python else None),
+        python=choose_python(
+            str(python) if python else None, key="python_version" if given else "conda_file"
+        ),
         requirements=requirements,
         added=find_added(requirements, content.packages),
         conda_packages=content.packages,
@@ -99,10 +104,11 @@ def find_added(requirements: tuple[str, ...], packages: tuple[str, ...]) -> tupl
     return tuple(line for name, line in ADDED.items() if name not in names)
 
 
-def choose_python(given: str | None) -> str:
+def choose_python(given: str | None, *, key: str = "python_version") -> str:
     """Major and minor version for a conda spec such as 3.9.18, >=3.8,<3.11 or 3.*.
 
-    sparkscore's own if the spec allows it, else the newest one that it allows.
+    sparkscore's own if the spec allows it, else the newest one that it allows. ``key`` is where
+    the spec stands, for the message.
     """
     own = sys.version_info[:2]
     if given is None or not given.strip(" =*"):
@@ -112,10 +118,12 @@ def choose_python(given: str | None) -> str:
         return f"{exact[1]}.{exact[2]}"
     allowed = [minor for minor in range(3, 31) if _allows(given, (3, minor))]
     if not allowed:
+        example = 'python_version: "3.11"' if key == "python_version" else "python=3.11"
         raise InvalidFieldError(
-            f"python {given}: no Python version is like that; write for example python=3.11",
+            f"python {given}: no Python version is like that; write for example {example}",
             condition="INVALID_PYTHON_VERSION",
             value=given,
+            key=key,
         )
     if own[1] in allowed:
         return f"{own[0]}.{own[1]}"
@@ -142,6 +150,7 @@ def _check_channels(channels: tuple[str, ...]) -> None:
                 "a channel names a user, password or token in its URL: give credentials to "
                 "micromamba instead (its command auth login)",
                 condition="CREDENTIALS_IN_URI",
+                key="conda_file",
             )
         if channel.startswith("-") or _OF_THIS_MACHINE.search(channel):
             raise InvalidFieldError(
@@ -149,16 +158,18 @@ def _check_channels(channels: tuple[str, ...]) -> None:
                 "have: name a channel or its URL",
                 condition="REQUIREMENT_NOT_PORTABLE",
                 value=channel,
+                key="conda_file",
             )
 
 
-def _check(requirements: tuple[str, ...]) -> None:
+def _check(requirements: tuple[str, ...], *, key: str) -> None:
     for line in requirements:
         if _CREDENTIALS.search(line):
             raise InvalidFieldError(
                 "a requirement names a user or password in its URL: give credentials to uv "
                 "instead (~/.netrc, or its variables UV_INDEX_<NAME>_PASSWORD)",
                 condition="CREDENTIALS_IN_URI",
+                key=key,
             )
         if re.search(r"[\r\n]|\$\{", line):
             raise InvalidFieldError(
@@ -166,6 +177,7 @@ def _check(requirements: tuple[str, ...]) -> None:
                 "each line, as it is meant",
                 condition="INVALID_REQUIREMENT",
                 value=line,
+                key=key,
             )
         if _OF_THIS_MACHINE.search(line) or re.match(
             r"\s*(-r|-c|-e|--requirement|--constraint|--editable)\b|\s*\.{1,2}(/|$)", line
@@ -175,4 +187,12 @@ def _check(requirements: tuple[str, ...]) -> None:
                 "write the lines of that file here, or the URL of a wheel",
                 condition="REQUIREMENT_NOT_PORTABLE",
                 value=line,
+                key=key,
+            )
+        if not is_requirement(line):
+            raise InvalidFieldError(
+                f"{line!r} is no requirement: write NAME, NAME==VERSION or the URL of a wheel",
+                condition="INVALID_REQUIREMENT",
+                value=line,
+                key=key,
             )

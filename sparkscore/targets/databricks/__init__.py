@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sparkscore.plan.launch_overrides import PLATFORM_FOLDERS
 from sparkscore.plan.spark_application import SparkApplication
 from sparkscore.targets.base import Capability, CompiledApplication, Platform
 from sparkscore.targets.databricks.compile import (
@@ -18,11 +19,10 @@ from sparkscore.targets.databricks.submit import DatabricksPlatform
 
 CAPABILITIES = frozenset(Capability) - {
     Capability.LOCAL_PATHS,
+    Capability.DELTA_IN_VOLUME,
     Capability.STANDARD_ACCESS,
     Capability.SERVERLESS,
 }
-OWN_FOLDERS = ("/Volumes", "/Workspace", "/dbfs")
-"""What looks like a local path but is one of every cluster of a workspace."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class DatabricksTarget:
     name: str = NAME
     master: str | None = MASTER
     compute_type: str | None = NAME
-    own_folders: tuple[str, ...] = OWN_FOLDERS
+    own_folders: tuple[str, ...] = PLATFORM_FOLDERS
     capabilities: frozenset[Capability] = CAPABILITIES
 
     def compile(self, application: SparkApplication) -> CompiledApplication:
@@ -46,7 +46,7 @@ class DatabricksBundleTarget:
     name: str = BUNDLE_NAME
     master: str | None = MASTER
     compute_type: str | None = NAME
-    own_folders: tuple[str, ...] = OWN_FOLDERS
+    own_folders: tuple[str, ...] = PLATFORM_FOLDERS
     capabilities: frozenset[Capability] = CAPABILITIES - {Capability.RUN}
 
     def compile(self, application: SparkApplication) -> CompiledApplication:

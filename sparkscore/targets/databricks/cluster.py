@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from sparkscore.errors import InvalidFieldError
 from sparkscore.plan.spark_application import DELTA_CONF, SparkApplication
 from sparkscore.targets.databricks.settings import DatabricksSettings
 
@@ -40,7 +41,11 @@ _OF_THE_PLATFORM = frozenset(
 
 
 def build_cluster(application: SparkApplication, settings: DatabricksSettings) -> dict[str, Any]:
-    """``new_cluster``: a job cluster in dedicated access mode."""
+    """``new_cluster``: a job cluster in dedicated access mode.
+
+    Raises InvalidFieldError (GPU_RUNTIME_NEEDED) if scripts want GPUs that the runtime cannot use.
+    """
+    _check_gpus(application, settings)
     cluster: dict[str, Any] = {
         "spark_version": settings.spark_version,
         **_build_machines(settings),
@@ -89,6 +94,23 @@ def build_libraries(
 def _scheme_of(location: str) -> str:
     scheme, separator, _ = location.partition("://")
     return scheme.lower() if separator else ""
+
+
+def _check_gpus(application: SparkApplication, settings: DatabricksSettings) -> None:
+    """Images of one's own may have drivers that nobody but their maker knows of."""
+    gpus = application.resources.gpus_per_executor
+    is_own = settings.runtime is None or settings.docker_image is not None
+    if not gpus or is_own or "-gpu-" in settings.spark_version:
+        return
+    name, _, scala = settings.spark_version.partition("-")
+    raise InvalidFieldError(
+        f"resources.gpus is {gpus}, and runtime {settings.spark_version} of the compute has no "
+        f"GPUs: give it a spark_version with gpu in its name, such as {name}-gpu-ml-"
+        f"{scala.rpartition('-')[2]}, and a node_type_id with GPUs",
+        condition="GPU_RUNTIME_NEEDED",
+        key="spark_version",
+        value=settings.spark_version,
+    )
 
 
 def _build_machines(settings: DatabricksSettings) -> dict[str, Any]:

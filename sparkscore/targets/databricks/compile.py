@@ -133,7 +133,7 @@ def build_bundle(application: SparkApplication, settings: DatabricksSettings) ->
     root = "/Workspace/Users/${workspace.current_user.userName}/.bundle/${bundle.name}/prod"
     return {
         "bundle": {"name": _name_bundle(application.name)},
-        "sync": {"include": ["code/**", "model/**", "sparkscore.zip", "*.json", "*.tar.*"]},
+        "sync": {"include": ["code/**", "model/**", "sparkscore.zip", "*.json", "environment-*"]},
         "variables": variables,
         "resources": {"jobs": {JOB: job}},
         "targets": {

@@ -41,8 +41,9 @@ def find_profile(host: str, environment: Mapping[str, str]) -> str | None:
     file = Path(environment.get("DATABRICKS_CONFIG_FILE") or CONFIG_FILE).expanduser()
     profile = _find_section(file, host, asked=asked)
     if profile is None:
-        what = f"profile {asked} of {file} is not for {host}" if asked else f"nothing is for {host}"
-        raise _denied(f"this environment has no credentials for it: {what}", host)
+        if asked:
+            raise _denied(f"profile {asked} of {file} is not for {host}", host)
+        raise _denied(f"this environment has no credentials for {host}", host)
     return profile
 
 

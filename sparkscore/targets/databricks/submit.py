@@ -8,12 +8,15 @@ import json
 import logging
 import os
 import re
+import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sparkscore import __version__
 from sparkscore.errors import MissingDependencyError, SubmitError
 from sparkscore.targets.base import CompiledApplication, RemoteRun, RemoteStatus
+from sparkscore.targets.connections import find_connect_failure
 from sparkscore.targets.databricks.compile import SUBMIT_FILE
 from sparkscore.targets.databricks.credentials import find_profile
 from sparkscore.targets.databricks.run_status import read_status
@@ -36,15 +39,24 @@ _DIGEST_LENGTH = 24
 Answer = TypeVar("Answer")
 
 
+@dataclass
+class _Attempts:
+    """What is known of the tries of one request; ``was_sent``: one may have reached the host."""
+
+    was_sent: bool = False
+
+
 class DatabricksPlatform:
     """The Jobs API of one workspace, with the credentials of this process's environment.
 
-    One request takes at most a minute, with its retries.
+    One request takes at most a minute, with its retries; if nothing can connect, it is not repeated
+    here.
     """
 
     def __init__(self, host: str) -> None:
         self.host = host
         self._client: WorkspaceClient | None = None
+        self._attempts = _Attempts()
 
     def submit(self, compiled: CompiledApplication, *, name: str) -> RemoteRun:
         """Start a run; the same name with the same files is the same run, even when it ended.
@@ -105,7 +117,7 @@ class DatabricksPlatform:
 
     def _get_client(self) -> WorkspaceClient:
         if self._client is None:
-            self._client = _open_client(self.host)
+            self._client = _open_client(self.host, self._attempts)
         return self._client
 
     def _call(self, request: Callable[[], Answer], *, run_id: str | None) -> Answer:
@@ -113,6 +125,7 @@ class DatabricksPlatform:
         from databricks.sdk import errors
         from databricks.sdk.core import DatabricksError
 
+        self._attempts.was_sent = False
         try:
             return request()
         except (errors.Unauthenticated, errors.PermissionDenied) as error:
@@ -126,7 +139,10 @@ class DatabricksPlatform:
                 raise self._refused(_first_line(error)) from error
             raise self._unreachable(_first_line(error)) from error
         except OSError as error:
-            raise self._unreachable(_first_line(error.__cause__ or error)) from error
+            last = error.__cause__ or error
+            failure = find_connect_failure(last)
+            was_sent = failure is None or self._attempts.was_sent
+            raise self._unreachable(failure or _first_line(last), was_sent=was_sent) from error
         except ValueError as error:  # no credentials, or an answer that is no JSON
             raise self._denied(_first_line(error)) from error
 
@@ -144,12 +160,13 @@ class DatabricksPlatform:
             f"{self.host} refuses the run: {reason}", condition="RUN_REFUSED", host=self.host
         )
 
-    def _unreachable(self, reason: str) -> SubmitError:
+    def _unreachable(self, reason: str, *, was_sent: bool = True) -> SubmitError:
         return SubmitError(
             f"{self.host} does not answer as a workspace does ({reason}): check the host of the "
             "compute, and try again",
             condition="PLATFORM_UNREACHABLE",
             host=self.host,
+            was_sent=was_sent,
         )
 
 
@@ -177,7 +194,7 @@ def require_sdk() -> None:
         )
 
 
-def _open_client(host: str) -> WorkspaceClient:
+def _open_client(host: str, attempts: _Attempts) -> WorkspaceClient:
     """A client that gives up soon. Raises ValueError without usable credentials."""
     profile = find_profile(host, os.environ)
     from databricks.sdk import WorkspaceClient
@@ -186,6 +203,10 @@ def _open_client(host: str) -> WorkspaceClient:
 
     class ShortSleeps(RealClock):
         def sleep(self, seconds: float) -> None:
+            failed = sys.exc_info()[1]  # the client sleeps while it handles what failed
+            if failed is not None and find_connect_failure(failed) is not None:
+                raise TimeoutError(str(failed)) from failed
+            attempts.was_sent = True
             super().sleep(min(seconds, LONGEST_WAIT_SECONDS))
 
     logging.getLogger("databricks.sdk").setLevel(logging.ERROR)

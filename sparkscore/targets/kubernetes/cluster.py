@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 from sparkscore.errors import MissingDependencyError, SubmitError
+from sparkscore.targets.connections import find_connect_failure
 
 PLURAL = "sparkapplications"
 ROLE_PAGE = "docs/kubernetes.md has the role that it needs"
@@ -128,7 +129,7 @@ class Cluster:
     def _ask(self, request: Callable[[Any], _Answer]) -> _Answer:
         """One request; a busy or silent server is asked again, credentials are read anew once."""
         client, api_exception, http_error = _import_client()
-        problem, wait_seconds = "", 0.0
+        problem, wait_seconds, was_sent = "", 0.0, False
         for pause in (0.0, *_PAUSES_SECONDS):
             time.sleep(max(pause, wait_seconds))
             try:
@@ -136,14 +137,17 @@ class Cluster:
                 self._is_proven = True
                 return answer
             except api_exception as error:
+                was_sent = True
                 problem, wait_seconds = self._judge(error)
             except (http_error, _NoApiError) as error:
+                was_sent = was_sent or find_connect_failure(error) is None
                 problem, wait_seconds = _in_one_line(error) or type(error).__name__, 0.0
         raise SubmitError(
             f"the Kubernetes cluster{self._where()} does not answer ({problem}): check that it "
             "runs and can be reached from here",
             condition="PLATFORM_UNREACHABLE",
             context=self._context,
+            was_sent=was_sent,
         )
 
     def _judge(self, error: Any) -> tuple[str, float]:

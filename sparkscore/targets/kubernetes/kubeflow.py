@@ -8,6 +8,7 @@ from sparkscore.plan.spark_application import SparkApplication
 from sparkscore.targets.kubernetes.resource import (
     DRIVER_CONTAINER,
     ENTRY_POINT,
+    INSTANCES,
     KEPT_SECONDS,
     RETRY_SECONDS,
     SUBMISSION_RETRIES,
@@ -99,8 +100,8 @@ def _build_executor(
 ) -> dict[str, Any]:
     resources = application.resources
     executor: dict[str, Any] = {}
-    if resources.executor_count is not None:
-        executor["instances"] = resources.executor_count
+    if INSTANCES in conf:
+        executor["instances"] = int(conf[INSTANCES])
     if resources.cores_per_executor is not None:
         executor["cores"] = resources.cores_per_executor
     executor |= _find_memory(conf, "executor")

@@ -17,6 +17,8 @@ JOB_NAME = "sparkscore/job-name"
 INSTANCE = "app.kubernetes.io/instance"
 """Label of the resource and of its pods, by which they are found."""
 
+INSTANCES = "spark.executor.instances"
+
 DRIVER_CONTAINER, EXECUTOR_CONTAINER = "spark-kubernetes-driver", "spark-kubernetes-executor"
 
 RETRY_SECONDS = 30
@@ -24,7 +26,10 @@ SUBMISSION_RETRIES = 3
 KEPT_SECONDS = 7 * 24 * 3600
 """How long an operator keeps the resource of an ended run."""
 
-GPU_AMOUNT = "spark.executor.resource.gpu.amount"
+_DEFAULT_INSTANCES = 2
+"""As many as Spark itself starts on Kubernetes if it is told no number."""
+
+_DYNAMIC = "spark.dynamicAllocation.enabled"
 _GPU_VENDOR = "spark.executor.resource.gpu.vendor"
 _GPU_DEFAULTS = {
     _GPU_VENDOR: "nvidia.com",
@@ -53,15 +58,24 @@ def build_labels(application: SparkApplication) -> dict[str, str]:
 
 
 def build_conf(application: SparkApplication, settings: KubernetesSettings) -> dict[str, str]:
-    """Spark's properties, sorted: the application's, with memory and GPUs as the compute says."""
+    """Spark's properties, sorted: the application's, with machines as the compute says."""
     conf = {
         **({"spark.driver.memory": settings.driver_memory} if settings.driver_memory else {}),
         **({"spark.executor.memory": settings.executor_memory} if settings.executor_memory else {}),
         "spark.driver.cores": str(settings.driver_cores),
+        **_get_instances(application, settings),
         **(_GPU_DEFAULTS if application.resources.gpus_per_executor else {}),
         **application.conf,
     }
     return dict(sorted(conf.items()))
+
+
+def _get_instances(application: SparkApplication, settings: KubernetesSettings) -> dict[str, str]:
+    """How many executors run where the deployment asks for no number; Spark may decide it."""
+    if application.conf.get(_DYNAMIC, "").strip().lower() == "true":
+        return {}
+    count = settings.min_instances or _DEFAULT_INSTANCES
+    return {INSTANCES: str(min(count, settings.max_instances or count))}
 
 
 def get_gpu_resource(conf: dict[str, str]) -> str:

@@ -37,6 +37,7 @@ class KubernetesSettings:
     driver and executors. ``driver_memory`` and ``executor_memory`` are heaps in Spark's words
     (``4096m``), None where the deployment or Spark decides. ``page_url`` has ``{namespace}`` and
     ``{name}`` in it. ``context`` is that of the kubeconfig, None is its current one.
+    ``min_instances`` and ``max_instances`` are bounds of the number of executors.
     """
 
     image: str
@@ -53,6 +54,8 @@ class KubernetesSettings:
     node_selector: Mapping[str, str] = field(default_factory=dict)
     page_url: str | None = None
     spark_version: str = SPARK_VERSION
+    min_instances: int = 0
+    max_instances: int | None = None
 
 
 def read_settings(document: Mapping[str, Any]) -> KubernetesSettings:
@@ -79,6 +82,8 @@ def read_settings(document: Mapping[str, Any]) -> KubernetesSettings:
         spark_version=_get(
             given, "spark_version", _VERSION, "a version such as 4.2.0", default=SPARK_VERSION
         ),
+        min_instances=given.get("min_instances", 0),
+        max_instances=given.get("max_instances"),
     )
 
 

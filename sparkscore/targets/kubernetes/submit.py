@@ -95,6 +95,9 @@ class KubernetesPlatform:
             found = self._cluster.get(place, name)
         except Refused as refused:
             raise _refuse(refused, what=f"has lost run {place.namespace}/{name}") from refused
+        except SubmitError as error:  # of the question alone: the resource is there
+            error.attributes["was_sent"] = True
+            raise
         is_leaving = "deletionTimestamp" in found["metadata"]
         if is_leaving or _get_arguments(found) != _get_arguments(body):
             why = "is being deleted" if is_leaving else "belongs to another job"

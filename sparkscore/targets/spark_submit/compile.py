@@ -59,8 +59,6 @@ def compile_application(application: SparkApplication) -> CompiledApplication:
     arguments = ["--master", application.master]
     for setting in conf:
         arguments += ["--conf", setting]
-    for flag, paths in (("--archives", application.archives), ("--files", application.files)):
-        arguments += [flag, ",".join(paths)] if paths else []
     arguments += ["--py-files", ",".join(application.py_files), application.entry_point]
     is_named = application.master != MASTER
     script = render_submit_script(

@@ -5,7 +5,6 @@ Control plane writes it; whoever submits the job runs it.
 
 from __future__ import annotations
 
-import os.path
 import re
 import shlex
 from collections.abc import Iterable, Mapping
@@ -17,6 +16,9 @@ GPU_SCRIPT = "find_gpus.sh"
 IMAGE_ENTRY = "local:///opt/sparkscore/jobs/score.py"
 """The driver's file in the image of docker/, which holds sparkscore."""
 IMAGE_GPU_SCRIPT = "/opt/spark/examples/src/main/scripts/getGpusResources.sh"
+
+GPU_DISCOVERY = "spark.executor.resource.gpu.discoveryScript"
+GPU_VENDOR = "spark.executor.resource.gpu.vendor"
 
 FIND_GPUS = """\
 #!/bin/sh
@@ -114,6 +116,7 @@ ${SPARKSCORE_SERVICE_ACCOUNT:-default}" \\
       [ -n "${SPARKSCORE_STAGING-}" ] || fail 'cluster mode on k8s needs SPARKSCORE_STAGING'
       score=@image_entry@
       packages=
+@image_delta@
     fi
     ;;
   *) fail "$master is no master" ;;
@@ -137,9 +140,21 @@ case ${1-} in
     ;;
 esac"""
 
+_FIND_SUBMIT = """\
+submit=${SPARK_SUBMIT:-spark-submit}
+command -v "$submit" >/dev/null || {
+  printf 'submit.sh: there is no program %s: set SPARK_SUBMIT to the spark-submit of a Spark, ' \\
+    "$submit" >&2
+  printf '%s\\n' 'which lies in its folder bin, or put that folder on the PATH' >&2
+  exit 3
+}
+"""
+
 _DELTA_VARIABLE = (
-    "  SPARKSCORE_DELTA            Maven name of Delta's jars; empty if the cluster has them"
+    "  SPARKSCORE_DELTA            Maven name of Delta's jars; empty if the cluster has them, as\n"
+    "                              the image has in cluster mode on k8s"
 )
+_IMAGE_DELTA = '      : "${SPARKSCORE_DELTA=}"  # the image has Delta\'s jars'
 
 _FLAGS = {
     "spark.driver.memory": "--driver-memory",
@@ -165,6 +180,7 @@ def render_submit_script(application: SparkApplication, *, default_master: str |
         "default_text": f", {default_master} if it is left out" if default_master else "",
         "variables": _DELTA_VARIABLE if uses_delta else "",
         "image_entry": IMAGE_ENTRY,
+        "image_delta": _IMAGE_DELTA if uses_delta else "",
         **_get_branches(application),
     }
     return f"{_fill(script, values)}\n{_render_command(application)}"
@@ -188,20 +204,16 @@ def _get_branches(application: SparkApplication) -> dict[str, str]:
     yarn = [f"--conf {key}={value}" for key, value in YARN_CONF.items()]
     if not application.resources.gpus_per_executor:
         return {"standalone": standalone, "yarn": _render_set(yarn), "kubernetes": ""}
-    key = "spark.executor.resource.gpu"
-    files = [_render_path(path, application) for path in application.files]
-    yarn += [
-        "--files " + ",".join([*files, f'"$folder/{GPU_SCRIPT}"']),
-        f"--conf {key}.discoveryScript=./{GPU_SCRIPT}",
-    ]
+    if GPU_DISCOVERY not in application.conf:
+        yarn += [f'--files "$folder/{GPU_SCRIPT}"', f"--conf {GPU_DISCOVERY}=./{GPU_SCRIPT}"]
+    in_image = {GPU_VENDOR: "nvidia.com", GPU_DISCOVERY: IMAGE_GPU_SCRIPT}
     found_by_kubernetes = [
-        f"--conf {key}.vendor=nvidia.com",
-        f"--conf {key}.discoveryScript={IMAGE_GPU_SCRIPT}",
+        f"--conf {key}={value}" for key, value in in_image.items() if key not in application.conf
     ]
     return {
         "standalone": standalone,
         "yarn": _render_set(yarn),
-        "kubernetes": _render_set(found_by_kubernetes),
+        "kubernetes": _render_set(found_by_kubernetes) if found_by_kubernetes else "",
     }
 
 
@@ -218,7 +230,7 @@ def _render_delta() -> str:
 
 def _render_command(application: SparkApplication) -> str:
     lines = [
-        'exec "${SPARK_SUBMIT:-spark-submit}"',
+        'exec "$submit"',
         '--master "$master"',
         '--deploy-mode "$mode"',
         f"--name {shlex.quote(application.name)}",
@@ -226,7 +238,7 @@ def _render_command(application: SparkApplication) -> str:
         '"$@"',
         '"$score" "$launch"',
     ]
-    return " \\\n  ".join(lines) + "\n"
+    return _FIND_SUBMIT + " \\\n  ".join(lines) + "\n"
 
 
 def _render_options(application: SparkApplication) -> Iterable[str]:
@@ -234,17 +246,6 @@ def _render_options(application: SparkApplication) -> Iterable[str]:
     for key, flag in _FLAGS.items():
         if key in application.conf:
             yield f"{flag} {shlex.quote(application.conf[key])}"
-    for flag, paths in (("--archives", application.archives), ("--files", application.files)):
-        if paths:
-            yield f"{flag} {','.join(_render_path(path, application) for path in paths)}"
     for key, value in sorted(application.conf.items()):
         if key not in _FLAGS and key not in _OWN:
             yield f"--conf {shlex.quote(f'{key}={value}')}"
-
-
-def _render_path(path: str, application: SparkApplication) -> str:
-    """A file of the folder wherever the folder is; any other as it is."""
-    folder = os.path.dirname(application.entry_point) + "/"
-    if path.startswith(folder):
-        return f'"$folder/"{shlex.quote(path[len(folder) :])}'
-    return shlex.quote(path)

@@ -60,6 +60,23 @@ def test_environment__missing_conda_file(workspace: Workspace, tmp_path: Path) -
     assert workspace.environments.list() == []
 
 
+@pytest.mark.parametrize(
+    ("line", "condition"),
+    [
+        ("--index-url https://u:p@h/simple", "CREDENTIALS_IN_URI"),
+        ("not a requirement!!", "INVALID_REQUIREMENT"),
+    ],
+)
+def test_environment__that_no_job_could_use(
+    workspace: Workspace, line: str, condition: str
+) -> None:
+    with pytest.raises(InvalidFieldError) as caught:
+        workspace.environments.create({"name": "env", "requirements": [line]})
+    assert caught.value.condition == condition
+    assert "u:p" not in caught.value.message
+    assert workspace.environments.list() == []
+
+
 def test_environment__inline_of_equal_content_is_the_equal_version(workspace: Workspace) -> None:
     def register(image: str) -> str:
         return workspace.environments.register_inline(

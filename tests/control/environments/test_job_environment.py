@@ -147,6 +147,38 @@ def test_settle_environment__refuses(
     assert caught.value.condition == condition
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "condition"),
+    [
+        ("conda.yml", "dependencies: [{npm: [x]}]", "INVALID_CONDA_FILE"),
+        ("conda.yml", "dependencies: [python=two]", "INVALID_PYTHON_VERSION"),
+        ("conda.yml", "dependencies: [{pip: [not a requirement!!]}]", "INVALID_REQUIREMENT"),
+        ("r.txt", "six\nnot a requirement!!\n", "INVALID_REQUIREMENT"),
+        ("r.txt", "--index-url https://u:p@h/simple\n", "CREDENTIALS_IN_URI"),
+    ],
+)
+def test_prepare__names_the_file_of_what_is_wrong(
+    tmp_path: Path, name: str, content: str, condition: str
+) -> None:
+    (tmp_path / name).write_text(content)
+    key = "requirements" if name == "r.txt" else "conda_file"
+    with pytest.raises(InvalidFieldError) as caught:
+        prepare(tmp_path, environment={key: name})
+    assert caught.value.condition == condition
+    assert caught.value.attributes["key"] == key
+    assert caught.value.attributes["path"] == str(tmp_path / name)
+    assert caught.value.attributes["file"] == str(tmp_path / "deployment.yml")
+    assert str(tmp_path / name) in caught.value.message
+
+
+def test_prepare__names_the_key_of_what_is_wrong(tmp_path: Path) -> None:
+    with pytest.raises(InvalidFieldError) as caught:
+        prepare(tmp_path, environment={"conda_file": {"dependencies": ["python=two"]}})
+    assert caught.value.condition == "INVALID_PYTHON_VERSION"
+    assert "conda_file" in caught.value.message
+    assert caught.value.attributes["line"] is not None
+
+
 def test_settle_environment__conda_packages_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -227,6 +259,14 @@ def test_choose_mode__refuses_others() -> None:
     with pytest.raises(InvalidFieldError) as caught:
         choose_mode(environment={"SPARKSCORE_ENVIRONMENTS": "never"})
     assert caught.value.condition == "INVALID_ENVIRONMENTS_MODE"
+    assert "SPARKSCORE_ENVIRONMENTS" in caught.value.message
+
+
+def test_choose_mode__refuses_others_of_a_compute() -> None:
+    with pytest.raises(InvalidFieldError) as caught:
+        choose_mode("never", environment={})
+    assert "SPARKSCORE_ENVIRONMENTS" not in caught.value.message
+    assert "sparkscore.toml" in caught.value.message
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,7 @@ def test_choose_python__that_is_none() -> None:
     with pytest.raises(InvalidFieldError) as caught:
         choose_python("two and a half")
     assert caught.value.condition == "INVALID_PYTHON_VERSION"
+    assert caught.value.attributes["key"] == "python_version"
 
 
 @given(st.text())
@@ -81,6 +82,12 @@ def test_read_request__of_a_conda_file() -> None:
 def test_read_request__conda_packages_that_pypi_has() -> None:
     request = read_dependencies("numpy=1.26", "scipy ==1.11.4", "Pandas>=2,<3", "joblib")
     assert request.requirements == ("numpy==1.26.*", "scipy==1.11.4", "pandas>=2,<3", "joblib")
+
+
+def test_read_request__of_all_that_conda_writes() -> None:
+    request = read_dependencies("numpy 1.21.2 py39h", "scipy=1.11.0rc1", "joblib>=1.2|=2")
+    assert request.requirements == ("numpy==1.21.2.*", "scipy==1.11.0rc1")
+    assert request.conda_packages == ("joblib>=1.2|=2",)  # pip has no word for "or"
 
 
 def test_read_request__packages_that_only_conda_has() -> None:
@@ -157,12 +164,15 @@ def test_find_differences__of_what_is_here() -> None:
 
 
 def test_find_differences__names_each() -> None:
-    request = read_dependencies("python=3.8", "cudnn", {"pip": ["pandas<1", "no-such-thing", "@"]})
+    wheel = "https://example.com/six.whl"
+    request = read_dependencies(
+        "python=3.8", "cudnn", {"pip": ["pandas<1", "no-such-thing", wheel]}
+    )
     python, pandas, missing, unknown, conda = find_differences(request)
     assert "3.8" in python
     assert pandas.startswith("pandas<1 was asked for")
     assert missing == "no-such-thing is not installed"
-    assert unknown.startswith("@")
+    assert unknown.startswith(wheel)
     assert "cudnn" in conda
 
 
@@ -171,6 +181,9 @@ def test_find_differences__names_each() -> None:
     [
         ("six\n-r /etc/hosts", "INVALID_REQUIREMENT"),
         ("six==${HOME}", "INVALID_REQUIREMENT"),
+        ("not a requirement!!", "INVALID_REQUIREMENT"),
+        ("six=1.15", "INVALID_REQUIREMENT"),
+        ("wheels/six.whl", "INVALID_REQUIREMENT"),
         ("/srv/six.whl", "REQUIREMENT_NOT_PORTABLE"),
         ("six @ file:///srv/six.whl", "REQUIREMENT_NOT_PORTABLE"),
         ("--find-links=/srv", "REQUIREMENT_NOT_PORTABLE"),
@@ -185,9 +198,19 @@ def test_requirement__that_reaches_into_this_machine(line: str, condition: str) 
 
 
 @pytest.mark.parametrize(
-    "line", ["six @ https://example.com/six.whl", "--extra-index-url https://example.com/simple"]
+    "line",
+    [
+        "six @ https://example.com/six.whl",
+        "https://example.com/six.whl",
+        "git+https://example.com/six.git@main",
+        "--extra-index-url https://example.com/simple",
+        "six[test]==1.15.0 --hash=sha256:00",
+        "six ; python_version < '3.12'  # why",
+        "six@https://example.com/six.whl",
+        "# nothing",
+    ],
 )
-def test_requirement__by_its_url(line: str) -> None:
+def test_requirement__as_uv_reads_it(line: str) -> None:
     assert read(requirements=[line]).requirements == (line,)
 
 

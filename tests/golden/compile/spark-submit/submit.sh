@@ -90,7 +90,14 @@ ${SPARKSCORE_SERVICE_ACCOUNT:-default}" \
 esac
 [ -z "$packages" ] || set -- --py-files "$packages" "$@"
 
-exec "${SPARK_SUBMIT:-spark-submit}" \
+submit=${SPARK_SUBMIT:-spark-submit}
+command -v "$submit" >/dev/null || {
+  printf 'submit.sh: there is no program %s: set SPARK_SUBMIT to the spark-submit of a Spark, ' \
+    "$submit" >&2
+  printf '%s\n' 'which lies in its folder bin, or put that folder on the PATH' >&2
+  exit 3
+}
+exec "$submit" \
   --master "$master" \
   --deploy-mode "$mode" \
   --name nightly \
