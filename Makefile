@@ -11,7 +11,7 @@ PYTEST_ARGS ?=
 TIMES ?= 10
 SEED ?=
 FAST := not spark and not cluster and not slow
-WORKERS ?= 3
+WORKERS ?= 4
 MINUTES ?= 30
 
 .PHONY: help

@@ -93,6 +93,7 @@ class JobAccount:
 
     def __post_init__(self) -> None:
         self._reasons: dict[tuple[str, str], Reason] = {}
+        self.folder.ledger.unlink(missing_ok=True)  # it may be a link, which a script has put there
         self._ledger = pq.ParquetWriter(self.folder.ledger, LEDGER_SCHEMA, compression="zstd")
         self._live = LiveLedger(self.folder.live_ledger)
         self._failed_inputs = _CsvLines(
@@ -119,7 +120,8 @@ class JobAccount:
         for outcome in taken:
             self.counts.add(outcome)
             if outcome.folders:
-                self.script_folders.append((outcome.mini_batch_id, outcome.folders))
+                places = tuple(map(self.folder.place_script_folder, outcome.folders))
+                self.script_folders.append((outcome.mini_batch_id, places))
             for failure in outcome.failures:
                 self._add_failure(outcome, failure)
             for bad in outcome.bad_rows:
@@ -181,10 +183,14 @@ class _CsvLines:
     def __init__(self, path: Path, header: tuple[str, ...], *, always: bool = False) -> None:
         self._path, self._header = path, header
         self._file: IO[str] | None = None
-        self._open() if always else path.unlink(missing_ok=True)
+        if always:
+            self._open()
+        else:
+            path.unlink(missing_ok=True)
 
     def _open(self) -> None:
-        self._file = open(self._path, "w", encoding="utf-8", newline="")  # noqa: SIM115
+        self._path.unlink(missing_ok=True)  # as with the ledger
+        self._file = open(self._path, "x", encoding="utf-8", newline="")  # noqa: SIM115
         self._writer = csv.writer(self._file, lineterminator="\n")
         self._writer.writerow(self._header)
 

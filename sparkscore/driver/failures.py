@@ -29,10 +29,34 @@ _STORAGE = (
     ),
 )
 
+_NAME_ONE = "name one that every worker has with spark.pyspark.python or PYSPARK_PYTHON"
+_WORKER_PYTHON = (
+    (
+        re.compile(
+            r"PYTHON_VERSION_MISMATCH\D*(?P<major>[0-9]+)[., ]+(?P<minor>[0-9]+)"
+            r"\D*(?P<own>[0-9]+\.[0-9]+)"
+        ),
+        (
+            "workers have Python {major}.{minor}, and the driver has {own}: Spark needs the same "
+            f"minor version; {_NAME_ONE}"
+        ),
+    ),
+    (
+        re.compile(r"Cannot run program \"(?P<program>[^\"]*python[^\"]*)\""),
+        f"workers cannot run {{program}} as their Python; {_NAME_ONE}",
+    ),
+    (
+        re.compile(r"No module named '(?P<module>pyarrow|pandas)'"),
+        f"the workers' Python has no {{module}}: install pandas and pyarrow in it, or {_NAME_ONE}",
+    ),
+)
+
 _NEARLY_NOTHING_BYTES = 16 * 1024 * 1024
 
 _OF_PLATFORM = (PySparkException, Py4JError, OSError)
 
+_CALLING = "An error occurred while calling"
+_LAST_FAILURE = re.compile(r"most recent failure: Lost task [^:]*: (?!.*Traceback)(.+)")
 _RAISED = re.compile(r"[\w.]+(Error|Exception)\b.*:")
 
 
@@ -53,9 +77,12 @@ def explain_failure(
             if getattr(cause, "errno", None) == number or any(map(pattern.search, texts)):
                 return _storage_error(error, doing, condition, message, folders or {})
     message = f"{doing} failed: {_first_line(texts[0])} (logs/driver.log has the whole error)"
-    if any(isinstance(cause, _OF_PLATFORM) for cause in iter_causes(error)):
-        return ScoringError(message, condition="SPARK_JOB_FAILED")
-    return SparkscoreError(message, condition="INTERNAL_ERROR")
+    if not any(isinstance(cause, _OF_PLATFORM) for cause in iter_causes(error)):
+        return SparkscoreError(message, condition="INTERNAL_ERROR")
+    unfit = _find_unfit_python("\n".join(texts))
+    if unfit is not None:
+        return ScoringError(f"{doing} failed: {unfit}", condition="WORKER_PYTHON_UNFIT")
+    return ScoringError(message, condition="SPARK_JOB_FAILED")
 
 
 def _storage_error(
@@ -71,6 +98,15 @@ def _storage_error(
     return StorageError(
         f"{doing}: {message.format(where=where)}", condition=condition, path=path, folder=name
     )
+
+
+def _find_unfit_python(text: str) -> str | None:
+    """What is wrong with the Python of a cluster's workers, and what to do."""
+    for pattern, message in _WORKER_PYTHON:
+        found = pattern.search(text)
+        if found is not None:
+            return message.format(**found.groupdict())
+    return None
 
 
 def _find_folder(
@@ -111,7 +147,11 @@ def iter_causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _first_line(text: str) -> str:
-    """The line that says what happened: the last of a Python traceback, else the first."""
+    """The line that says what happened: the last of a Python traceback, what Spark says of the
+    task that failed last, else the first."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
+    last = _LAST_FAILURE.search(text)
+    if lines and _CALLING in lines[0] and last is not None:
+        return last[1].strip()[:500]
     raised = [line for line in lines if _RAISED.match(line)]
     return (raised[-1] if len(raised) > 1 else lines[0] if lines else "")[:500]

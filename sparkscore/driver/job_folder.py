@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from sparkscore.errors import MessageError, StateError
+from sparkscore.executor.attempt_folders import remove_tree
+from sparkscore.executor.log_file import open_plain
 from sparkscore.messages import codec
 from sparkscore.messages.launch import LaunchMessage
 from sparkscore.messages.live_ledger import LIVE_LEDGER
@@ -60,7 +62,7 @@ class JobFolder:
         self.remove_scratch()
         for folder in (self.path, self.plan, self.staging):
             for left in folder.glob(".*.tmp"):
-                left.unlink(missing_ok=True)
+                remove_tree(str(left))
 
     def find_completed(self) -> SummaryMessage | None:
         """The summary of a job that has completed here, with its plan; None if none has."""
@@ -143,13 +145,19 @@ class JobFolder:
         replace_text(self.status, codec.to_json(status))
 
     def write_event(self, event: EventMessage) -> None:
-        """Add a line to ``events.jsonl``."""
-        with open(self.events, "a", encoding="utf-8") as events:
+        """Add a line to ``events.jsonl``; one that a script has made a link begins anew."""
+        if self.events.is_symlink():
+            self.events.unlink()
+        with open(self.events, "a", encoding="utf-8", opener=open_plain) as events:
             events.write(codec.to_json(event) + "\n")
 
     def write_summary(self, summary: SummaryMessage) -> None:
         """Write ``summary.json``."""
         replace_text(self.summary, codec.to_json(summary, indent=2) + "\n")
+
+    def place_script_folder(self, told: str) -> str:
+        """Where the files of an attempt stand here, whose folder an outcome names as ``told``."""
+        return str(self.staging / "files" / name_script_folder(told))
 
     def make_temporary_folder(self) -> Path:
         """A folder for the JVM's temporary files, which goes with Spark's local folder."""
@@ -178,6 +186,12 @@ class JobFolder:
     def remove_staging(self) -> None:
         """Remove what was staged; what cannot be removed does no harm."""
         shutil.rmtree(self.staging, ignore_errors=True)
+
+
+def name_script_folder(told: str) -> str:
+    """Worker and attempt of a folder as an outcome names it: a job that goes on elsewhere has
+    another path before them."""
+    return "/".join(Path(told).parts[-2:])
 
 
 def _with_checksum(content: bytes) -> bytes:
@@ -212,7 +226,9 @@ def replace_text(path: Path, text: str) -> None:
 def _replace(path: Path, content: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_bytes(content)
+        temporary.unlink(missing_ok=True)
+        with open(temporary, "xb", opener=open_plain) as file:
+            file.write(content)
         os.replace(temporary, path)
     except OSError:
         with contextlib.suppress(OSError):

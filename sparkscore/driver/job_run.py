@@ -23,31 +23,36 @@ from sparkscore.driver.failures import explain_failure
 from sparkscore.driver.job_folder import JobFolder
 from sparkscore.driver.job_home import JobHome, LocalHome
 from sparkscore.driver.mirror import JobMirror
+from sparkscore.driver.planning import (
+    check_successes,
+    find_schema,
+    list_of_launch,
+    make_task_context,
+    plan_listing,
+)
 from sparkscore.driver.progress import Progress
 from sparkscore.driver.publish.gate import PublishGate
 from sparkscore.driver.publishing import publish_output
 from sparkscore.driver.scoring import ScoringRun, StopSigns
+from sparkscore.driver.session import is_session_gone
 from sparkscore.driver.shipping import ship_job
 from sparkscore.driver.staged_waves import StagedWaves, remove_unnamed
 from sparkscore.driver.staging import check_whole, read_outcomes
-from sparkscore.driver.summary import JobEnd, make_summary
+from sparkscore.driver.summary import (
+    JobEnd,
+    make_left_error,
+    make_summary,
+    make_untold_error,
+    print_error,
+)
 from sparkscore.driver.wave import WaveTemplate
 from sparkscore.driver.worker_logs import WorkerLogs
-from sparkscore.errors import (
-    CanceledError,
-    NoSuccessfulInputError,
-    PublishError,
-    SparkscoreError,
-    StateError,
-)
-from sparkscore.executor.result_schema import arrow_schema, schema_from_bytes
-from sparkscore.executor.task import TaskContext
-from sparkscore.listing import Listing, list_inputs, list_named
+from sparkscore.errors import CanceledError, PublishError, SparkscoreError, StateError
+from sparkscore.listing import Listing
 from sparkscore.listing.location import find_local_path
-from sparkscore.messages.input_list import read_input_list
 from sparkscore.messages.launch import LaunchMessage
 from sparkscore.messages.status import COMPLETED, FINALIZING, RUNNING, SummaryMessage
-from sparkscore.plan.scoring_plan import ScoringPlan, plan_scoring, read_plan, write_plan
+from sparkscore.plan.scoring_plan import ScoringPlan, read_plan, write_plan
 from sparkscore.plan.waves import WaveLimits
 
 MAX_REPAIRS = 2
@@ -117,9 +122,14 @@ class JobRun:
                 traceback.print_exception(cause)
                 with suppress(OSError):
                     self._progress.event("error", text=repr(cause))
+            if self._is_left_to_next(is_session_gone):
+                return self._leave()
         except BaseException:
             self._end.error = CanceledError("the job was interrupted", condition="INTERRUPTED")
-            self._write_end()
+            if self._is_left_to_next(lambda: True):
+                print_error(self._leave())
+            else:
+                self._write_end()
             raise
         return self._write_end()
 
@@ -136,7 +146,8 @@ class JobRun:
         self._folder.make()
         if self._lease.token > 1:
             self._folder.remove_account()
-        self._progress.start(self._lease.confirm)
+        is_far = self._home.fetched is not None
+        self._progress.start(self._lease.check if is_far else self._lease.confirm)
         self._mirror.start(self._lease.check)
         self.worker_logs.start()
 
@@ -186,7 +197,7 @@ class JobRun:
     ) -> None:
         """Publish; raises PublishError also if a staged file is damaged."""
         assert self._account is not None
-        self._check_successes(plan, self._account)
+        check_successes(self.launch, plan, succeeded_count=self._account.counts.succeeded)
         self._account.close()
         self._check()
         with self._phase("publish"):
@@ -229,29 +240,10 @@ class JobRun:
         return read_plan(self.launch.job_folder)
 
     def _list_inputs(self) -> ScoringPlan | Listing:
-        inputs = self.launch.input
-        if inputs.list_file is not None:
-            named = read_input_list(self._folder.path / inputs.list_file)
-            return list_named(inputs.uri, named, options=inputs.options, check=self._check)
-        return list_inputs(
-            inputs.uri,
-            limit=inputs.limit,
-            options=inputs.options,
-            include=inputs.include,
-            exclude=inputs.exclude,
-            check=self._check,
-        )
+        return list_of_launch(self.launch, self._folder, check=self._check)
 
     def _plan(self, listing: Listing, slots: int) -> ScoringPlan:
-        plan = plan_scoring(
-            listing.files,
-            mini_batch_size=self.launch.scoring.mini_batch_size,
-            root=listing.root,
-            transport=listing.transport,
-            slots=slots,
-            skipped_hidden_count=listing.skipped_hidden_count,
-            skipped_filtered_count=listing.skipped_filtered_count,
-        )
+        plan = plan_listing(listing, self.launch, slots=slots)
         self._lease.confirm()
         self._folder.write_identity(self.launch)
         write_plan(plan, self.launch.job_folder)
@@ -310,24 +302,40 @@ class JobRun:
             self._account.abandon()
         return make_summary(self.launch, self._end, self._account)
 
+    def _is_left_to_next(self, is_gone: Callable[[], bool]) -> bool:
+        """Whether this driver was stopped and shall not end its job."""
+        if self._home.fetched is None:
+            return False
+        gone = is_gone()
+        if not gone and not self.cancellation.is_asked():
+            return False
+        if self._home.is_left_to_next():
+            return True
+        if gone and not isinstance(self._end.error, CanceledError):
+            self._end.error = CanceledError("the job was canceled")
+        return False
+
+    def _leave(self) -> SummaryMessage:
+        """Save what the next driver goes on from, and say of no end."""
+        self._end.error = error = make_left_error(self.launch, self._end.error)
+        with suppress(OSError):
+            self._progress.event("left_to_next", error=error.message)
+        self._progress.abandon()
+        self.worker_logs.abandon()
+        self.worker_logs.copy()
+        if self._account is not None:
+            self._account.abandon()
+        self._mirror.leave()
+        return make_summary(self.launch, self._end, self._account)
+
     def _scoring_run(
         self, spark: SparkSession, plan: ScoringPlan, staged: StagedWaves, slots: int
     ) -> ScoringRun:
         launch = pin_environment(self.launch)
         assert self._account is not None
         limits = WaveLimits(checkpoint_interval_seconds=launch.checkpoint_interval_seconds)
-        context = TaskContext(
-            scoring=launch.scoring,
-            input_root=plan.root,
-            transport=plan.transport,
-            job_folder=launch.job_folder,
-            schema=None,
-            failed_inputs_left=None,
-            failed_mini_batches_left=None,
-            seconds_left=limits.max_task_seconds,
-            wave=None,
-            finished=None,
-            input_options=launch.input.options,
+        context = replace(
+            make_task_context(launch, plan, seconds_left=limits.max_task_seconds),
             logs_marker=self.worker_logs.marker,
             shipped=self._shipped,
         )
@@ -339,25 +347,10 @@ class JobRun:
             staged=staged,
             stop=StopSigns(self._check, self._lease.confirm),
             slots=slots,
-            schema=self._find_schema(),
+            schema=find_schema(launch, self._folder),
             limits=limits,
             progress=self._progress,
         )
-
-    def _find_schema(self) -> pa.Schema | None:
-        """The result schema if it is known: declared, or pinned by an earlier run."""
-        pinned = self._folder.find_result_schema()
-        if pinned is not None:
-            return schema_from_bytes(pinned)
-        columns = self.launch.output.schema
-        return None if columns is None else arrow_schema(columns)
-
-    def _check_successes(self, plan: ScoringPlan, account: JobAccount) -> None:
-        if self.launch.output.action == "append_row" and account.counts.succeeded == 0:
-            raise NoSuccessfulInputError(
-                f"none of {plan.input_count} inputs succeeded: nothing to publish "
-                "(failed_inputs.csv has the reasons)"
-            )
 
     def _write_end(self) -> SummaryMessage:
         if self._is_lease_lost():
@@ -373,6 +366,8 @@ class JobRun:
         self._end.warnings = self._mirror.finish(
             is_canceled=self.cancellation.is_asked, drops_staging=drops_staging
         )
+        if self._is_lease_lost():  # the copy may have taken minutes
+            return self._give_up()
         summary = make_summary(self.launch, self._end, self._account)
         self._progress.end()
         self._folder.write_summary(summary)
@@ -381,6 +376,12 @@ class JobRun:
         if drops_staging:
             self._folder.remove_staging()
         warnings = self._mirror.finish_account(is_canceled=self.cancellation.is_asked)
+        untold = self._mirror.find_untold()
+        if untold is not None:
+            if self._is_lease_lost():
+                return self._give_up()
+            self._end.error, self.is_told = make_untold_error(untold, summary, warnings), False
+            return make_summary(self.launch, self._end, self._account)
         if warnings and not self._end.warnings:
             summary = replace(summary, warnings=(*summary.warnings, *warnings))
             self._folder.write_summary(summary)

@@ -18,13 +18,13 @@ from __future__ import annotations
 import os
 import re
 import socket
-import threading
 import time
+import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
 
+from sparkscore.driver.held_lease import HeldLease
 from sparkscore.errors import MessageError, StateError
 from sparkscore.messages.codec import from_json, to_json
 from sparkscore.messages.resume import LeaseMessage
@@ -39,72 +39,30 @@ _STATE, _START_TICKS = 0, 19
 """Fields of /proc/PID/stat, counted after the program's name."""
 
 
-class JobLease(Protocol):
-    """What a driver asks of its lease, wherever that is kept."""
-
-    token: int
-
-    def check(self) -> None: ...
-
-    def confirm(self) -> None: ...
-
-    def release(self) -> None: ...
-
-
-class Lease:
-    """A lease that this process holds, kept alive by a thread of its own until ``release``."""
+class Lease(HeldLease):
+    """The lease of a folder that each driver sees."""
 
     def __init__(self, folder: Path, token: int, *, heartbeat_seconds: float) -> None:
-        self.token = token
-        self._folder = folder
-        self._file = _lease_file(folder, token)
-        self._heartbeat_seconds = heartbeat_seconds
-        self._is_lost = False
-        self._released = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="lease", daemon=True)
+        super().__init__(token, place=str(folder.parent), beat_seconds=heartbeat_seconds)
+        self._folder, self._file = folder, _lease_file(folder, token)
         self._thread.start()
 
-    def check(self) -> None:
-        """Raise StateError (LEASE_LOST) if the heartbeat has found another holder."""
-        if self._is_lost:
-            raise StateError(
-                f"another driver has taken over the job folder {self._folder.parent}: this one "
-                "stops and writes nothing more",
-                condition="LEASE_LOST",
-                token=self.token,
-            )
-
-    def confirm(self) -> None:
-        """Look now, and raise StateError (LEASE_LOST) if another driver holds the folder."""
-        self._look()
-        self.check()
-
-    def release(self) -> None:
-        """Let the next driver in at once; without effect on a lease that was lost."""
-        self._released.set()
-        self._thread.join()
-        self._look()
-        if self._is_lost:
-            return
-        with suppress(OSError):
-            _release_mark(self._folder, self.token).touch()
+    def _look(self) -> bool:
+        """A folder that is gone is lost as well."""
+        try:
+            return find_newest_token(self._folder) != self.token
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
 
     def _beat(self) -> None:
-        while not self._released.wait(self._heartbeat_seconds):
-            self._look()
-            if self._is_lost:
-                return
-            with suppress(OSError):
-                os.utime(self._file)
+        with suppress(OSError):
+            os.utime(self._file)
 
-    def _look(self) -> None:
-        """A folder that is gone is lost as well; one that cannot be read just now is not."""
-        try:
-            self._is_lost = self._is_lost or find_newest_token(self._folder) != self.token
-        except FileNotFoundError:
-            self._is_lost = True
-        except OSError:
-            return
+    def _mark_released(self) -> None:
+        with suppress(OSError):
+            _release_mark(self._folder, self.token).touch()
 
 
 def take_lease(
@@ -154,6 +112,7 @@ def describe_owner(token: int) -> LeaseMessage:
         machine=_find_machine(),
         process=os.getpid(),
         started=_find_start(os.getpid()) or "",
+        mark=uuid.uuid4().hex,
     )
 
 

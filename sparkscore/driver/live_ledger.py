@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+from sparkscore.executor.log_file import open_plain
 from sparkscore.messages.live_ledger import render_line
 from sparkscore.messages.outcome import INIT_FAILED, MiniBatchOutcome
 
@@ -23,7 +24,7 @@ class LiveLedger:
         self._file: IO[bytes] | None = None
         self._is_torn = False
         with suppress(OSError):
-            self._file = open(path, "wb", buffering=0)  # noqa: SIM115
+            self._file = open(path, "wb", buffering=0, opener=open_plain)  # noqa: SIM115
 
     def add(self, outcomes: Sequence[MiniBatchOutcome]) -> None:
         """Append a line for each, in one write."""

@@ -2,7 +2,9 @@
 
 Also called by ``jobs/score.py`` under spark-submit and on platforms; ``plan.launch_overrides`` has
 what may follow the launch message. A platform that owns process and session gets both back as they
-were. Exits with 0 when the job completed, else with the exit code of the error that ended it.
+were. Exits with 0 when the job completed, else with the exit code of the error that ended it. A
+platform that stops the driver of a job that nobody canceled gets exit code 6, and the job has no
+summary: the next driver goes on.
 """
 
 from __future__ import annotations
@@ -18,8 +20,9 @@ from pyspark.sql import SparkSession
 from sparkscore.driver.children import end_children
 from sparkscore.driver.job_folder import JobFolder
 from sparkscore.driver.job_run import JobRun
-from sparkscore.driver.remote_start import load_launch
+from sparkscore.driver.remote_start import RUN_SUPERSEDED, load_launch
 from sparkscore.driver.session import is_guest, open_session, stop_session
+from sparkscore.driver.summary import print_error
 from sparkscore.errors import SparkscoreError
 from sparkscore.executor.processes import become_subreaper, die_with_parent, find_children
 from sparkscore.messages.launch import STOP_WITH_PARENT
@@ -36,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
         launch, remote = load_launch(given)
     except SparkscoreError as error:
         print(f"sparkscore: {error.condition}: {error.message}", file=sys.stderr)
-        return error.exit_code
+        return 0 if error.condition == RUN_SUPERSEDED else error.exit_code
     try:
         return _run(JobRun(launch, home=remote))
     finally:
@@ -51,11 +54,8 @@ def _run(job: JobRun) -> int:
         _stop_on_signals(job)
     try:
         summary = job.run(lambda: _open_session(job))
-        if not job.is_told and summary.error is not None:
-            print(
-                f"sparkscore: {summary.error['condition']}: {summary.error['message']}",
-                file=sys.stderr,
-            )
+        if not job.is_told:
+            print_error(summary)
         code = exit_code(summary)
     finally:
         if not is_guest():

@@ -13,12 +13,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from sparkscore.driver.home_files import OF_SCRIPTS, OF_WAVES, iter_files, put_copy
 from sparkscore.driver.job_folder import JobFolder, read_json
+from sparkscore.driver.script_archive import ARCHIVE_NAME, is_archive
 from sparkscore.driver.staged_waves import COMMIT_NAME
 from sparkscore.errors import SparkscoreError, StorageError
 from sparkscore.messages.launch import ARCHIVE_PREFIX, MirrorMessage
@@ -41,6 +44,10 @@ CANCEL_SECONDS = 5.0
 HOME_SECONDS = 60.0
 """The least that any of these is for a home: without the summary nobody knows how the job ended."""
 
+LEAVE_SECONDS = 10.0
+"""How long a driver that its platform stops may take to save what the next one goes on from.
+Kubernetes gives 30 seconds for that and all else."""
+
 FOLLOW_SECONDS = 10.0
 _MAX_FOLLOWED_BYTES = 4 * 1024 * 1024
 """How often, and up to which size, files that grow are copied anew while a home's job runs."""
@@ -49,6 +56,7 @@ _LOOK_SECONDS = 0.5
 _RETRY_SECONDS = (0.5, 1.0, 2.0)
 _REST_SECONDS = 5.0
 _THREADS = 4
+_NAMES_AT_ONCE = 1000
 _LEFT_OUT = ("model", "scratch", "lease")
 _NOT_COPIED = (".", ARCHIVE_PREFIX)
 _AT_THE_END = ("status.json", "events.jsonl", "summary.json")
@@ -74,7 +82,7 @@ class JobMirror:
         self._copied: dict[str, tuple[int, int]] = {}
         self._store: tuple[Any, str] | None = None
         self._status_at, self._status = 0.0, ""
-        self._stopped = threading.Event()
+        self._stopped, self._closed = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._follow, name="mirror", daemon=True)
 
     def start(self, check: Callable[[], None] = lambda: None) -> None:
@@ -110,10 +118,7 @@ class JobMirror:
         if not self._is_home:
             return
         try:
-            names = [*self._names_of_home(), *self._names_of_waves()]
-            marks = {name for name in names if name.endswith((COMMIT_NAME, HEADER_NAME))}
-            self._copy_all(name for name in names if name not in marks)
-            self._copy_all(sorted(marks))
+            self._copy_waves()
             self._copy_all([self._folder.publish.name])
         except SparkscoreError:
             raise
@@ -124,9 +129,31 @@ class JobMirror:
                 condition="STAGING_NOT_WRITABLE",
             ) from error
 
+    def leave(self, *, timeout_seconds: float = LEAVE_SECONDS) -> None:
+        """Let a home have what the next driver goes on from, as far as time allows, and nothing
+        more after that."""
+
+        def copy() -> None:
+            self._copy_waves()
+            self._copy_all(self._names_that_grow(at_once=True))
+
+        self._stopped.set()
+        self._in_time(copy, timeout_seconds, least_seconds=0.0)
+        self._closed.set()
+
     def abandon(self) -> None:
         """Copy nothing more."""
         self._stopped.set()
+        self._closed.set()
+
+    def find_untold(self) -> str | None:
+        """The URI of a home that does not know how the job ended, None if it does; after
+        ``finish_account``. Nothing more is copied then."""
+        if not self._is_home or self._message is None:
+            return None
+        self._closed.set()
+        is_told = self._copied.get(self._folder.summary.name) is not None
+        return None if is_told else self._message.uri
 
     def finish_account(
         self,
@@ -142,8 +169,11 @@ class JobMirror:
         work: Callable[[], None],
         timeout_seconds: float,
         is_canceled: Callable[[], bool] = lambda: False,
+        *,
+        least_seconds: float = HOME_SECONDS,
     ) -> tuple[str, ...]:
-        """Runs ``work`` in another thread, which is left alone when time is up."""
+        """Runs ``work`` in another thread, which is left alone when time is up; a home gives it
+        ``least_seconds``."""
         if self._message is None:
             return ()
         failures = ["it took too long"]
@@ -157,7 +187,7 @@ class JobMirror:
 
         thread = threading.Thread(target=run, name="mirror end", daemon=True)
         thread.start()
-        least_seconds = HOME_SECONDS if self._is_home else 0.0
+        least_seconds = least_seconds if self._is_home else 0.0
         deadline = time.monotonic() + max(timeout_seconds, least_seconds)
         while thread.is_alive() and time.monotonic() < deadline:
             thread.join(_LOOK_SECONDS)
@@ -203,30 +233,37 @@ class JobMirror:
 
     def _names_of_waves(self) -> Iterator[str]:
         for wave in sorted(self._folder.staging.glob(f"wave-*/{COMMIT_NAME}")):
-            if self._name(wave) not in self._copied:  # thousands of files, which do not change
-                yield from map(self._name, sorted(wave.parent.glob("part-*.parquet")))
-                yield self._name(wave)
+            name = self._name(wave)
+            if name in self._copied:  # thousands of files, which do not change
+                continue
+            if self._is_home and self._is_there(name):
+                self._copied[name] = (0, 0)  # this driver has it from there
+                continue
+            yield from map(self._name, sorted(wave.parent.glob("part-*.parquet")))
+            if self._is_home:
+                yield self._name(wave.with_name(ARCHIVE_NAME))
+            yield name
 
     def _names_at_the_start(self) -> Iterator[str]:
         for file in sorted(self._folder.path.iterdir()):
             name = file.name
             if file.is_file() and name not in _AT_THE_END and not name.startswith(_NOT_COPIED):
                 yield name
-        yield from map(self._name, _iter_files(self._folder.path / "code"))
+        yield from map(self._name, iter_files(self._folder.path / "code"))
 
     def _names_of_home(self) -> Iterator[str]:
         """Plan and schema, which committed waves rest upon."""
         if self._folder.has_plan():
-            plan = sorted(map(self._name, _iter_files(self._folder.plan)))
+            plan = sorted(map(self._name, iter_files(self._folder.plan)))
             yield from sorted(plan, key=lambda name: name == HEADER_NAME)
         yield from map(self._name, sorted(self._folder.staging.glob("inherited.*.json")))
 
-    def _names_that_grow(self) -> Iterator[str]:
+    def _names_that_grow(self, *, at_once: bool = False) -> Iterator[str]:
         """Events and logs, from time to time."""
-        if time.monotonic() - self._followed_at < FOLLOW_SECONDS:
+        if not at_once and time.monotonic() - self._followed_at < FOLLOW_SECONDS:
             return
         self._followed_at = time.monotonic()
-        for file in (self._folder.events, *_iter_files(self._folder.logs)):
+        for file in (self._folder.events, *iter_files(self._folder.logs)):
             if file.is_file() and file.stat().st_size <= _MAX_FOLLOWED_BYTES:
                 yield self._name(file)
 
@@ -237,43 +274,71 @@ class JobMirror:
             self._status, self._status_at = status, time.monotonic()
         return is_due
 
+    def _copy_waves(self) -> None:
+        """The plan, then committed waves one by one; the marks by which they count come last."""
+        names = list(self._names_of_home())
+        self._copy_all(name for name in names if name != HEADER_NAME)
+        self._copy_all([HEADER_NAME])
+        parts: list[str] = []
+        for name in self._names_of_waves():
+            parts.append(name)
+            if name.endswith(COMMIT_NAME):
+                self._copy_all(parts[:-1])
+                self._copy_all(parts[-1:])
+                parts = []
+
     def _copy_rest(self, drops_staging: bool) -> None:
         if self._thread.is_alive():  # a staged file must not land after the removal
             self._thread.join()
         left_out = (*_LEFT_OUT, "staging") if drops_staging else _LEFT_OUT
-        names = [
+        names = (
             name
-            for name in map(self._name, _iter_files(self._folder.path))
+            for name in map(self._name, iter_files(self._folder.path))
             if name.partition("/")[0] not in left_out
             and not name.startswith(ARCHIVE_PREFIX)
             and name not in (*_AT_THE_END, *self._known, LIVE_LEDGER)
-        ]
-        self._copy_all(names)
+            and not (self._is_home and name.startswith(OF_WAVES))
+        )
+        try:
+            if self._is_home and not drops_staging:
+                self._copy_waves()
+        finally:
+            self._copy_all(names)
         self._drops_staging = drops_staging
         if drops_staging and not self._is_home:
             self._remove_staging()
 
     def _copy_account(self) -> None:
         """A home loses what is staged only once the summary says that nobody needs it."""
-        self._copy_all(_AT_THE_END)
-        if self._drops_staging and self._is_home:
+        *others, summary = _AT_THE_END
+        try:
+            self._copy_all(others)
+        finally:
+            self._copy_all([summary])  # whoever sees it looks no more
+        if self._drops_staging and self._is_home and not self._closed.is_set():
+            self._check()
             self._remove_staging()
 
     def _copy_all(self, names: Iterable[str]) -> None:
         """Copies what it can, and what failed some times more."""
-        left = list(names)
+        failed = self._copy_each(names)
         for pause in _RETRY_SECONDS:
-            left = [name for name, error in self._copy_each(left) if error is not None]
-            if not left:
+            if not failed:
                 return
             time.sleep(pause)
-        for _, error in self._copy_each(left):
-            if error is not None:
-                raise error
+            failed = self._copy_each(failed)
+        if failed:
+            raise next(iter(failed.values()))
 
-    def _copy_each(self, names: Sequence[str]) -> list[tuple[str, Exception | None]]:
+    def _copy_each(self, names: Iterable[str]) -> dict[str, Exception]:
+        """Copies some at a time, of any number; what failed, and why."""
+        failed: dict[str, Exception] = {}
+        left = iter(names)
         with ThreadPoolExecutor(_THREADS) as pool:
-            return list(zip(names, pool.map(self._find_failure, names), strict=True))
+            while some := list(islice(left, _NAMES_AT_ONCE)):
+                found = zip(some, pool.map(self._find_failure, some), strict=True)
+                failed.update((name, error) for name, error in found if error is not None)
+        return failed
 
     def _find_failure(self, name: str) -> Exception | None:
         try:
@@ -286,16 +351,23 @@ class JobMirror:
         """Copy a file unless its copy is as new; one that has vanished here is fine."""
         file = self._folder.path / name
         try:
-            status = file.stat()
+            status = (file.parent if is_archive(name) else file).stat()
         except FileNotFoundError:
             return
         signature = (status.st_mtime_ns, status.st_size)
         if self._copied.get(name) != signature:
             if self._is_home:
                 self._check()
+            if self._closed.is_set():
+                raise StorageError("the copy was given up", condition="STAGING_NOT_WRITABLE")
             store, root = self._open()
-            store.put_file(str(file), child_path(store, root, name))
-            self._copied[name] = signature
+            put_copy(store, root, folder=self._folder.path, name=name)
+            if not name.startswith(OF_SCRIPTS):  # any number of files, which do not change
+                self._copied[name] = signature
+
+    def _is_there(self, name: str) -> bool:
+        store, root = self._open()
+        return bool(store.exists(child_path(store, root, name)))
 
     def _remove_staging(self) -> None:
         store, root = self._open()
@@ -309,10 +381,3 @@ class JobMirror:
 
     def _name(self, file: Path) -> str:
         return file.relative_to(self._folder.path).as_posix()
-
-
-def _iter_files(folder: Path) -> Iterator[Path]:
-    """Files below ``folder`` but hidden ones, which are temporary; links to folders are left."""
-    for file in sorted(folder.rglob("*")):
-        if file.is_file() and not file.name.startswith("."):
-            yield file

@@ -34,6 +34,7 @@ class Progress:
         self._started_at = time.time()
         self._scoring_since: float | None = None
         self._status, self._error = STARTING, ""
+        self._hint: str | None = None
         self._mini_batches = self._inputs = self._sequence = 0
         self._counts = Counts()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
@@ -57,7 +58,7 @@ class Progress:
 
     def enter(self, status: str, *, error: str = "") -> None:
         """The job's status changes."""
-        self._status, self._error = status, error
+        self._status, self._error, self._hint = status, error, None
         self.event("status", status=status)
         self._write()
 
@@ -67,6 +68,12 @@ class Progress:
         self._counts = counts
         if changed:
             self._write()
+
+    def hint(self, text: str | None) -> None:
+        """What the job waits for, in the status until it changes or None is given; written at
+        once."""
+        self._hint = text
+        self._write()
 
     def event(self, kind: str, **details: Any) -> None:
         """Add an event."""
@@ -127,6 +134,7 @@ class Progress:
             inputs_per_second=rate,
             eta_seconds=left / rate if rate and self._status == RUNNING else None,
             error=self._error or None,
+            hint=self._hint,
         )
 
     def _rate(self) -> float:

@@ -106,8 +106,12 @@ def _publish(
         )
     if account.script_folders:
         kept = replace(output, path=str(Path(launch.job_folder, SCRIPT_FILES)))
+        gate.confirm()
         remove_tree(kept.path)
-        publish_folder(folders=account.script_folders, output=kept, job_name=job_name)
+        unannounced = replace(gate, file=None)
+        publish_folder(
+            folders=account.script_folders, output=kept, job_name=job_name, gate=unannounced
+        )
     if schema is None:
         raise PublishError(
             "the successful mini-batches returned no rows and so no columns: nothing to publish",

@@ -8,30 +8,26 @@ results on their way, about 64 MB each: see ``executor.relay``.
 from __future__ import annotations
 
 import bisect
-import os
+import threading
 import uuid
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import closing, suppress
-from pathlib import Path, PurePosixPath
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 
+from sparkscore.driver.relayed_files import RelayedFiles
 from sparkscore.driver.spark_features import load_arrow_batches
 from sparkscore.driver.staging import STAGED_DDL, STAGED_SCHEMA
-from sparkscore.errors import StorageError
-from sparkscore.executor.log_file import open_plain
-from sparkscore.executor.log_place import SPOOL
-from sparkscore.executor.relay import SCRIPT_FILES
 from sparkscore.plan.waves import TaskRange
 
 RELAYED_DDL = f"{STAGED_DDL}, file binary, position long"
 
 _SUCCESS = "_SUCCESS"
-_PLACES = (SCRIPT_FILES, SPOOL)
+_RESULT_SECONDS = 10.0
 _ROW_GROUP_BYTES = 32 * 1024 * 1024
 _ROWS_AT_ONCE = 4
 """pyarrow looks at a page's size after so many rows; a row may have 8 MB."""
@@ -49,18 +45,18 @@ def open_relay_session(spark: SparkSession) -> SparkSession:
 
 
 def collect_wave(
-    frame: DataFrame, *, tasks: Sequence[TaskRange], wave_folder: Path, job_folder: Path
+    frame: DataFrame, *, tasks: Sequence[TaskRange], wave_folder: Path, files: RelayedFiles
 ) -> None:
     """Run the job of ``frame`` (rows of RELAYED_DDL) and write what its tasks give.
 
-    Raises what the job raises, and OSError.
+    Raises what the job raises, StorageError and OSError.
     """
     with closing(iter_collected(frame)) as batches:
-        write_wave(batches, tasks=tasks, wave_folder=wave_folder, job_folder=job_folder)
+        write_wave(batches, tasks=tasks, wave_folder=wave_folder, files=files)
 
 
 def write_wave(
-    batches: Iterable[Any], *, tasks: Sequence[TaskRange], wave_folder: Path, job_folder: Path
+    batches: Iterable[Any], *, tasks: Sequence[TaskRange], wave_folder: Path, files: RelayedFiles
 ) -> None:
     """Write record batches of RELAYED_DDL, those of one task together; then the wave is whole."""
     wave_folder.mkdir(parents=True, exist_ok=True)
@@ -73,7 +69,7 @@ def write_wave(
             task = bisect.bisect_right(starts, batch.column(0)[0].as_py()) - 1
             if file is None or file.task != task:
                 file = _renewed(file, wave_folder, task)
-            file.write(_take_pieces(batch, job_folder))
+            file.write(files.take(batch))
     finally:
         if file is not None:
             file.close()
@@ -93,9 +89,30 @@ def iter_collected(frame: DataFrame) -> Generator[Any, None, None]:
                 if isinstance(item, pa.RecordBatch):
                     yield item
         except Exception:
-            server.getResult()  # raises the job's own error
+            _raise_job_error(server)
             raise
-    server.getResult()
+    _raise_job_error(server)
+
+
+def _raise_job_error(server: Any) -> None:
+    """Raise the job's own error, if there is one.
+
+    The thread in the JVM has ended by then, or it ends soon with its job; where it waits for a
+    reader, who is gone, or was lost itself, there is nothing to wait for.
+    """
+    errors: list[BaseException] = []
+
+    def ask() -> None:
+        try:
+            server.getResult()
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=ask, name="collected", daemon=True)
+    thread.start()
+    thread.join(_RESULT_SECONDS)
+    if errors:
+        raise errors[0]
 
 
 class _TaskFile:
@@ -151,41 +168,3 @@ def _iter_small(batch: Any) -> Iterator[Any]:
         return
     for row in range(batch.num_rows):
         yield batch.slice(row, 1)
-
-
-def _take_pieces(batch: Any, job_folder: Path) -> Any:
-    """Write the pieces of files in a batch; returns its staged rows."""
-    files = batch.column("file")
-    if files.null_count < batch.num_rows:
-        pieces = batch.filter(pc.is_valid(files)).select(["file", "position", "payload"])
-        for piece in pieces.to_pylist():
-            _write_piece(job_folder, piece["file"], piece["position"], piece["payload"])
-        batch = batch.filter(pc.is_null(files))
-    return pa.RecordBatch.from_arrays(batch.columns[: len(STAGED_SCHEMA)], schema=STAGED_SCHEMA)
-
-
-def _write_piece(job_folder: Path, name: bytes, position: int, payload: bytes | None) -> None:
-    """Write a piece, with which the file ends; one that was lost before it leaves no gap."""
-    path = job_folder / _check_name(os.fsdecode(name))
-    if payload is None:
-        path.mkdir(parents=True, exist_ok=True)
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with suppress(FileExistsError), open(path, "xb", opener=open_plain):
-        pass
-    with open(path, "r+b", opener=open_plain) as file:
-        file.seek(min(position, file.seek(0, os.SEEK_END)))
-        file.write(payload)
-        file.truncate()
-
-
-def _check_name(name: str) -> str:
-    """Scripts name files; none may lead elsewhere."""
-    parts = PurePosixPath(name).parts
-    if ".." in parts or not any(name.startswith(f"{place}/") for place in _PLACES):
-        raise StorageError(
-            f"a worker has sent a file named {name!r}: nothing was written",
-            condition="RELAYED_NAME_REFUSED",
-            path=name,
-        )
-    return name

@@ -13,10 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from sparkscore.driver.script_archive import unpack_archives
 from sparkscore.driver.staged_waves import COMMIT_NAME
-from sparkscore.errors import SparkscoreError, StorageError
+from sparkscore.errors import MessageError, SparkscoreError, StorageError
 from sparkscore.messages.codec import from_json
-from sparkscore.messages.launch import LAUNCH_FILE, LaunchMessage
+from sparkscore.messages.launch import CANCEL_FILE, LAUNCH_FILE, CancelMessage, LaunchMessage
 from sparkscore.plan.scoring_plan import HEADER_NAME
 from sparkscore.storage import (
     child_path,
@@ -26,9 +27,6 @@ from sparkscore.storage import (
     join_uri,
     open_store,
 )
-
-CANCEL_FILE = "cancel"
-"""Name of the file by which the control plane asks the driver to stop."""
 
 FILE_TIMEOUT_SECONDS = 1800.0
 _FETCHES_AT_ONCE = 8
@@ -69,12 +67,22 @@ class RemoteFolder:
             found += [_PLAN + name for name in plan]
             found += _find_committed(self._list("staging"))
         self._fetch(found, folder)
+        unpack_archives(folder / "staging")
 
-    def is_cancel_asked(self) -> bool:
-        """Whether the control plane asks for the end. Raises whatever the store does."""
+    def is_cancel_asked(self, run: int) -> bool:
+        """Whether the control plane asks for the end of the ``run``-th run.
+
+        A file that does not say of which run is meant for all. Raises whatever the store does.
+        """
         store, root = self.open()
-        store.invalidate_cache()
-        return bool(store.exists(child_path(store, root, CANCEL_FILE)))
+        try:
+            content = store.cat_file(child_path(store, root, CANCEL_FILE))
+        except FileNotFoundError:
+            return False
+        try:
+            return run <= from_json(CancelMessage, content, where=CANCEL_FILE).run
+        except MessageError:
+            return True
 
     def open(self) -> tuple[Any, str]:
         """The store and the path in it. Raises what ``open_store`` does."""
@@ -122,8 +130,8 @@ class RemoteFolder:
             raise
         except Exception as error:
             raise StorageError(
-                f"the job's folder {self.uri} cannot be read: {describe_error(error)}; check the "
-                "URI, and the credentials in the driver's environment",
+                f"the job's folder {self.uri} cannot be read: {describe_error(error)}; check "
+                "the URI, and the credentials in the driver's environment",
                 condition="STAGING_NOT_READABLE",
                 uri=self.uri,
             ) from error

@@ -4,7 +4,7 @@ As ``lease`` does in a folder: a file ``lease/<token>.json``, which the store ma
 the highest token holds the job. Its holder writes ``lease/<token>.beat`` anew every few seconds.
 Whoever wants the job watches whether that changes, and compares no clocks.
 
-Platforms start the next driver after the one before has ended, so a wait is rare. Should a lost
+Platforms start the next driver after the one before has ended, or is about to. Should a lost
 driver come back beside its successor, it finds the higher token within seconds and ends; what it
 wrote until then stands below names with its own token, which the successor does not count.
 """
@@ -15,11 +15,11 @@ import os
 import re
 import socket
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 
+from sparkscore.driver.held_lease import HeldLease
 from sparkscore.driver.lease import describe_owner, is_known_dead
 from sparkscore.driver.remote_folder import RemoteFolder
 from sparkscore.errors import AlreadyExistsError, MessageError, StateError
@@ -31,14 +31,18 @@ BEAT_SECONDS = 3.0
 STALE_SECONDS = 15.0
 """How long a lease without a beat is watched before it is taken over."""
 
+WAIT_SECONDS = 60.0
+"""How long a driver waits for one that still beats: a platform may start the next one while the one
+before has its grace period."""
+
 _LOOK_SECONDS = 1.0
 _TOKEN = re.compile(r"(\d{6,})\.json")
 
 
-class RemoteLease:
-    """A lease that this process holds, kept alive by a thread of its own until ``release``.
+class RemoteLease(HeldLease):
+    """The lease of a job whose folder is in a store.
 
-    ``on_cancel`` is called once the control plane asks for the job's end.
+    ``on_cancel`` is called once the control plane asks for the end of the ``run``-th run.
     """
 
     def __init__(
@@ -46,86 +50,73 @@ class RemoteLease:
         folder: RemoteFolder,
         token: int,
         *,
+        run: int,
         on_cancel: Callable[[], None],
-        beat_seconds: float = BEAT_SECONDS,
+        beat_seconds: float,
     ) -> None:
-        self.token = token
-        self._folder, self._on_cancel, self._beat_seconds = folder, on_cancel, beat_seconds
-        self._is_lost, self._is_canceled, self._beats = False, False, 0
-        self._released = threading.Event()
-        self._beat()
-        self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
+        super().__init__(token, place=folder.uri, beat_seconds=beat_seconds)
+        self._folder, self._run, self._on_cancel = folder, run, on_cancel
+        self._is_canceled, self._beats = False, 0
+        self._note_loss()
+        if not self._is_lost:
+            self._beat()
         self._thread.start()
 
-    def check(self) -> None:
-        """Raise StateError (LEASE_LOST) if another driver was found to hold the job."""
-        if self._is_lost:
-            raise StateError(
-                f"another driver has taken over the job in {self._folder.uri}: this one stops and "
-                "writes nothing more",
-                condition="LEASE_LOST",
-                token=self.token,
-            )
-
-    def confirm(self) -> None:
-        """Look now, and raise StateError (LEASE_LOST) if another driver holds the job."""
-        self._look()
-        self.check()
-
-    def release(self) -> None:
-        """Let the next driver in at once; without effect on a lease that was lost."""
-        self._released.set()
-        self._thread.join()
-        self._look()
-        if not self._is_lost:
-            with suppress(Exception):
-                _write(self._folder, f"{self.token:06d}.released", b"1")
-
-    def _keep(self) -> None:
-        while not self._released.wait(self._beat_seconds):
-            self._beat()
-            if self._is_lost:
-                return
+    def _look(self) -> bool:
+        """A folder that is gone is lost as well."""
+        try:
+            return find_newest_token(self._folder) != self.token
+        except Exception:
+            return False
 
     def _beat(self) -> None:
-        self._look()
-        if self._is_lost:
-            return
         self._beats += 1
         with suppress(Exception):  # a store that does not answer is tried again
             _write(self._folder, f"{self.token:06d}.beat", str(self._beats).encode())
         with suppress(Exception):
-            if not self._is_canceled and self._folder.is_cancel_asked():
+            if not self._is_canceled and self._folder.is_cancel_asked(self._run):
                 self._is_canceled = True
                 self._on_cancel()
 
-    def _look(self) -> None:
-        """A folder that is gone is lost as well; one that cannot be read just now is not."""
-        try:
-            self._is_lost = self._is_lost or find_newest_token(self._folder) != self.token
-        except Exception:
-            return
+    def _mark_released(self) -> None:
+        with suppress(Exception):
+            _write(self._folder, f"{self.token:06d}.released", b"1")
 
 
 def take_remote_lease(
     folder: RemoteFolder,
     *,
+    run: int = 0,
     check: Callable[[], None] = lambda: None,
     on_cancel: Callable[[], None] = lambda: None,
     stale_seconds: float = STALE_SECONDS,
+    wait_seconds: float = WAIT_SECONDS,
     beat_seconds: float = BEAT_SECONDS,
 ) -> RemoteLease:
-    """The lease of the job in ``folder``.
+    """The lease of the job in ``folder``, for its ``run``-th run.
 
-    Raises StateError (LEASE_HELD) once another holder shows a beat, what ``put_new_file`` raises
-    if the folder cannot be written, and what ``check`` raises while a stale lease is watched.
+    Blocks while an earlier driver holds it, and calls ``check`` and ``on_cancel`` meanwhile. Raises
+    StateError (LEASE_HELD) if a holder still lives after ``wait_seconds``, what ``put_new_file``
+    raises if the folder cannot be written, and what ``check`` raises.
     """
+    deadline = time.monotonic() + wait_seconds
+
+    def look() -> None:
+        with suppress(Exception):
+            if folder.is_cancel_asked(run):
+                on_cancel()
+        check()
+
     while True:
         newest = find_newest_token(folder)
         if newest:
-            _wait_until_free(folder, newest, check=check, stale_seconds=stale_seconds)
+            _wait_until_free(
+                folder, newest, check=look, stale_seconds=stale_seconds, deadline=deadline
+            )
         if _claim(folder, newest + 1):
-            return RemoteLease(folder, newest + 1, on_cancel=on_cancel, beat_seconds=beat_seconds)
+            return RemoteLease(
+                folder, newest + 1, run=run, on_cancel=on_cancel, beat_seconds=beat_seconds
+            )
 
 
 def find_newest_token(folder: RemoteFolder) -> int:
@@ -141,36 +132,49 @@ def find_newest_token(folder: RemoteFolder) -> int:
 
 
 def _claim(folder: RemoteFolder, token: int) -> bool:
+    """A store's client that got no answer asks again, and is refused for the file that it made."""
+    content = to_json(describe_owner(token))
     descriptor, file = tempfile.mkstemp(prefix="sparkscore-lease-")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as lease:
-            lease.write(to_json(describe_owner(token)))
+            lease.write(content)
         put_new_file(file, join_uri(folder.uri, f"lease/{token:06d}.json"), folder.options)
     except AlreadyExistsError:
-        return False
+        return _try_find(folder, f"{token:06d}.json") == content.encode()
     finally:
         os.unlink(file)
     return True
 
 
 def _wait_until_free(
-    folder: RemoteFolder, token: int, *, check: Callable[[], None], stale_seconds: float
+    folder: RemoteFolder,
+    token: int,
+    *,
+    check: Callable[[], None],
+    stale_seconds: float,
+    deadline: float,
 ) -> None:
+    """Return once nobody holds ``token`` any more, or somebody holds a higher one."""
     name = f"{token:06d}"
     first: bytes | Exception | None = Exception()
-    started = time.monotonic()
+    silent_since = time.monotonic()
     owner = _find_owner(folder, name)
-    while time.monotonic() - started < stale_seconds:
+    while time.monotonic() - silent_since < stale_seconds:
         if isinstance(_try_find(folder, f"{name}.released"), bytes):
             return
         if owner is not None and is_known_dead(owner):
             return
         beat = _try_find(folder, f"{name}.beat")
-        if isinstance(first, Exception):
+        is_alive = False
+        if not isinstance(beat, Exception):  # a store that does not answer tells nothing
+            is_alive = not isinstance(first, Exception) and beat != first
             first = beat
-        is_alive = not isinstance(beat, Exception) and beat != first
-        if is_alive or _is_overtaken(folder, token):
+        silent_since = time.monotonic() if is_alive else silent_since
+        is_overtaken = _is_overtaken(folder, token)
+        if (is_alive or is_overtaken) and time.monotonic() > deadline:
             raise _held(folder, owner)
+        if is_overtaken:
+            return
         check()
         time.sleep(_LOOK_SECONDS)
 

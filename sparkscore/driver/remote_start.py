@@ -11,18 +11,24 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from sparkscore.driver.background import Background
 from sparkscore.driver.job_folder import JobFolder, read_launch
 from sparkscore.driver.remote_folder import RemoteFolder
 from sparkscore.driver.remote_lease import RemoteLease, take_remote_lease
-from sparkscore.errors import SparkscoreError, StorageError
+from sparkscore.errors import CanceledError, SparkscoreError, StateError, StorageError
 from sparkscore.messages.launch import LaunchMessage, MirrorMessage
-from sparkscore.messages.status import SummaryMessage
+from sparkscore.messages.status import COMPLETED, SummaryMessage
 from sparkscore.plan.launch_overrides import DriverArguments, apply_arguments
 from sparkscore.storage import describe_error, is_uri
+
+RUN_SUPERSEDED = "RUN_SUPERSEDED"
+CANCEL_LOOK_SECONDS = 4.0
+"""How long a driver that is stopped waits for the store to say whether the job is canceled."""
 
 
 class RemoteJob:
@@ -52,7 +58,7 @@ class RemoteJob:
     def take_lease(
         self, *, check: Callable[[], None], on_cancel: Callable[[], None]
     ) -> RemoteLease:
-        """Take the job and fetch what it needs.
+        """Take the job and fetch what it needs; a job that is canceled needs no model.
 
         Raises what ``take_remote_lease`` does, StorageError or StateError (RESUME_MISMATCH).
         """
@@ -62,7 +68,7 @@ class RemoteJob:
             folder.path.mkdir(parents=True)
             self._copy.restore(folder.path)
             folder.check_identity(self.launch)
-            if self.find_ended() is None:
+            if self.find_ended() is None and not _is_canceled(check):
                 self._source.fetch_content(self.place)
                 self._source.fetch_files(self.fetched, folder.path)
         except BaseException:
@@ -72,7 +78,9 @@ class RemoteJob:
 
     def _take(self, *, check: Callable[[], None], on_cancel: Callable[[], None]) -> RemoteLease:
         try:
-            return take_remote_lease(self._copy, check=check, on_cancel=on_cancel)
+            return take_remote_lease(
+                self._copy, run=self.launch.run, check=check, on_cancel=on_cancel
+            )
         except SparkscoreError:
             raise
         except Exception as error:
@@ -84,8 +92,30 @@ class RemoteJob:
             ) from error
 
     def find_ended(self) -> SummaryMessage | None:
-        """How the job ended before: a platform also starts again what has failed in order."""
-        return JobFolder(self.launch.job_folder).find_ended()
+        """How the job ended before: a platform also starts again what has failed in order.
+
+        That an earlier run failed or was canceled may be written late, and says nothing any more.
+        """
+        ended = JobFolder(self.launch.job_folder).find_ended()
+        is_earlier = ended is not None and ended.run < self.launch.run
+        return None if ended is None or (is_earlier and ended.status != COMPLETED) else ended
+
+    def is_left_to_next(self) -> bool:
+        """Looks anew: the folder says who stops this driver, and for which run."""
+
+        def look() -> bool:
+            return not self._copy.is_cancel_asked(self.launch.run)
+
+        deadline = time.monotonic() + CANCEL_LOOK_SECONDS
+
+        def check() -> None:
+            if time.monotonic() > deadline:
+                raise TimeoutError
+
+        try:
+            return Background(look, name="store").get(check)
+        except Exception:
+            return True
 
     def remove(self) -> None:
         """Remove what was fetched and made on this machine."""
@@ -95,7 +125,8 @@ class RemoteJob:
 def load_launch(given: DriverArguments) -> tuple[LaunchMessage, RemoteJob | None]:
     """The launch message with what the command line lays over it, and the job if it is staged.
 
-    Raises MessageError, StorageError, PlanError or SpecError.
+    Raises MessageError, StorageError, PlanError or SpecError, and StateError (RUN_SUPERSEDED) in a
+    driver that was submitted for an earlier run than the message is for.
     """
     if not is_uri(given.launch):
         launch = read_launch(Path(given.launch))
@@ -103,8 +134,29 @@ def load_launch(given: DriverArguments) -> tuple[LaunchMessage, RemoteJob | None
             return apply_arguments(_find_files(launch, _folder_of(given.launch)), given), None
     source = RemoteFolder(_folder_of(given.launch), given.options)
     launch = apply_arguments(_stage(source.read_launch(), source), given)
+    _check_run(launch, given)
+    launch = replace(launch, run=max(launch.run, given.run_number or 0))
     job = RemoteJob(launch, source=source, copy=RemoteFolder(launch.job_folder, given.options))
     return job.launch, job
+
+
+def _is_canceled(check: Callable[[], None]) -> bool:
+    try:
+        check()
+    except CanceledError:
+        return True
+    return False
+
+
+def _check_run(launch: LaunchMessage, given: DriverArguments) -> None:
+    if given.run_number is not None and given.run_number < launch.run:
+        raise StateError(
+            f"this driver was submitted for run {given.run_number} of job {launch.job_name}, which "
+            f"was resumed since as run {launch.run}: it leaves the job alone",
+            condition=RUN_SUPERSEDED,
+            run=given.run_number,
+            newest_run=launch.run,
+        )
 
 
 def _find_files(launch: LaunchMessage, folder: str) -> LaunchMessage:

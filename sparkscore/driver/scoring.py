@@ -18,6 +18,7 @@ import pyarrow as pa
 from sparkscore.driver import staging
 from sparkscore.driver.account import JobAccount
 from sparkscore.driver.counts import Counts
+from sparkscore.driver.executor_watch import ExecutorWatch
 from sparkscore.driver.failures import explain_failure
 from sparkscore.driver.job_folder import JobFolder
 from sparkscore.driver.progress import Progress
@@ -73,6 +74,7 @@ class ScoringRun:
         self._account, self._staged, self._stop_signs = account, staged, stop
         self._slots, self._limits = slots, limits
         self._progress = progress
+        self._executors = ExecutorWatch(template.spark.sparkContext, progress)
         self._scoring: ScoringMessage = template.context.scoring
         done = staged.mini_batch_ids
         self._pending = plan_pending(plan, done=done)
@@ -173,6 +175,7 @@ class ScoringRun:
                 self._end(wave)
         live = self._live_counts()
         self._progress.counted(live)
+        self._executors.look()
         self._check_thresholds(live)
 
     def _end(self, wave: Wave) -> None:

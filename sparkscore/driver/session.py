@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ _NO_SHARED_FILE = "-XX:+PerfDisableSharedMem"
 _LAUNCHER_OPTIONS = "SPARK_LAUNCHER_OPTS"
 _LOCAL_DIR, _LOCAL_DIRS = "spark.local.dir", "SPARK_LOCAL_DIRS"
 _SOCKETS = "spark.python.unix.domain.socket.dir"
+_ANSWER_SECONDS = 2.0
 _DELTA_CLASS = "io.delta.tables.DeltaTable"
 
 
@@ -85,6 +88,45 @@ def stop_session() -> None:
             if not session.sparkContext.statusTracker().getActiveStageIds():
                 end_python_workers()
             session.stop()
+
+
+def is_session_gone() -> bool:
+    """Whether the JVM of this process has ended or is about to, or its Spark context was stopped,
+    and not by this process: platforms end the JVM first.
+    """
+    gateway = SparkContext._gateway
+    if gateway is None:
+        return False
+    return _is_told(_is_ending) or _is_told(_is_stopped) or not _answers(gateway)
+
+
+def _is_told(ask: Callable[[], Any]) -> bool:
+    """A JVM that does not answer, or may not, says no."""
+    try:
+        return bool(ask())
+    except Exception:
+        return False
+
+
+def _is_ending() -> Any:
+    machine: Any = SparkContext._jvm
+    return machine.org.apache.spark.util.ShutdownHookManager.inShutdown()
+
+
+def _is_stopped() -> Any:
+    context: Any = SparkContext._active_spark_context
+    return context is not None and context._jsc.sc().isStopped()
+
+
+def _answers(gateway: Any) -> bool:
+    try:
+        where = gateway.gateway_parameters
+        socket.create_connection((where.address, where.port), timeout=_ANSWER_SECONDS).close()
+    except AttributeError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def _submitted_conf() -> dict[str, str]:

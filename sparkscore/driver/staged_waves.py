@@ -22,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
-from sparkscore.driver.job_folder import replace_text
+from sparkscore.driver.job_folder import name_script_folder, replace_text
 from sparkscore.driver.staging import read_outcomes, wave_files
 from sparkscore.errors import MessageError, PublishError
 from sparkscore.executor.attempt_folders import remove_tree
@@ -226,10 +226,10 @@ class StagedWaves:
 
 def remove_unnamed(folder: Path, named: Iterable[str]) -> None:
     """Remove what scripts wrote below ``folder`` in attempts that no outcome names."""
-    kept = set(named)
+    kept = set(map(name_script_folder, named))
     for worker in _entries(folder):
         for attempt in _entries(worker):
-            if str(attempt) not in kept:
+            if name_script_folder(str(attempt)) not in kept:
                 remove_tree(str(attempt))
         with suppress(OSError):
             worker.rmdir()

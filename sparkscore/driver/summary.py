@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+import sys
 from dataclasses import dataclass, field
 from typing import Any
 
 from sparkscore import __version__
 from sparkscore.driver.account import JobAccount
 from sparkscore.driver.counts import Counts
-from sparkscore.errors import CanceledError, SparkscoreError
+from sparkscore.errors import CanceledError, SparkscoreError, StorageError
 from sparkscore.messages.launch import LaunchMessage
 from sparkscore.messages.status import (
     CANCELED,
@@ -79,7 +80,42 @@ def make_summary(launch: LaunchMessage, end: JobEnd, account: JobAccount | None)
         versions={**_versions(), **end.versions},
         warnings=(*launch.warnings, *end.warnings),
         deployment=launch.settings,
+        run=launch.run,
     )
+
+
+def make_left_error(launch: LaunchMessage, seen: SparkscoreError | None) -> CanceledError:
+    """The error of a driver that was stopped and leaves its job to the next one.
+
+    ``seen`` is what it saw of that: Spark may have ended by a fault of its own.
+    """
+    what = ""
+    if seen is not None and not isinstance(seen, CanceledError):
+        what = f"; what it saw: {seen.condition}: {seen.message}"
+    return CanceledError(
+        f"the driver of job {launch.job_name} was stopped, and nobody has canceled the job: it "
+        f"has no summary, and the next driver goes on from what is scored{what}",
+        condition="INTERRUPTED",
+    )
+
+
+def make_untold_error(uri: str, summary: SummaryMessage, warnings: tuple[str, ...]) -> StorageError:
+    """The error of a driver whose summary did not reach the job's folder ``uri``: nobody else can
+    know how the job ended."""
+    return StorageError(
+        f"job {summary.job} has ended ({summary.status}), but its summary could not be written to "
+        f"{uri} ({'; '.join(warnings)}): start the driver again; it goes on from what is there, "
+        "and publishes nothing twice",
+        condition="STAGING_NOT_WRITABLE",
+        uri=uri,
+    )
+
+
+def print_error(summary: SummaryMessage) -> None:
+    """One line on stderr that says why the job did not complete, or why its driver left it."""
+    if summary.error is not None:
+        error = summary.error
+        print(f"sparkscore: {error['condition']}: {error['message']}", file=sys.stderr, flush=True)
 
 
 def _skipped(plan: ScoringPlan | None) -> dict[str, int]:

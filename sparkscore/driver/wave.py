@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from sparkscore.driver.counts import Counts
 from sparkscore.driver.relay import RELAYED_DDL, collect_wave, open_relay_session
+from sparkscore.driver.relayed_files import RelayedFiles
 from sparkscore.driver.spark_features import make_job_thread
 from sparkscore.driver.spark_jobs import wait_for_tasks
 from sparkscore.driver.staging import STAGED_DDL, STAGED_WRITER_OPTIONS
@@ -36,6 +37,11 @@ class WaveTemplate:
     context: TaskContext
     job_name: str
 
+    @cached_property
+    def relayed_files(self) -> RelayedFiles:
+        """Writes what tasks send beside their rows, where workers share no folder."""
+        return RelayedFiles(Path(self.context.job_folder))
+
 
 class Wave:
     """A wave in flight: runs in a thread of its own, under a job group of its own."""
@@ -55,7 +61,7 @@ class Wave:
         self.error: BaseException | None = None
         self.finished_count = self.finished_bytes = 0
         self.counts = Counts()
-        self._spark = template.spark
+        self._spark, self._files = template.spark, template.relayed_files
         self._group = f"sparkscore {template.job_name} wave {number}"
         context = self._spark.sparkContext
         self._accumulator: Any = context.accumulator({}, FinishedParam())  # type: ignore[arg-type]
@@ -146,7 +152,7 @@ class Wave:
             self._apply(open_relay_session(self._spark), RELAYED_DDL),
             tasks=self.tasks,
             wave_folder=self.folder,
-            job_folder=Path(self._context.job_folder),
+            files=self._files,
         )
 
     def _apply(self, spark: SparkSession, schema: str) -> DataFrame:

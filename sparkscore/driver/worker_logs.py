@@ -34,7 +34,7 @@ class WorkerLogs:
     def __init__(self, folder: JobFolder) -> None:
         self.marker = _MARKER_PREFIX + uuid.uuid4().hex
         self._logs, self._spool = folder.logs, folder.path / SPOOL
-        self._copied: dict[Path, tuple[int, int]] = {}
+        self._copied: dict[Path, tuple[int, int, int]] = {}
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="worker logs", daemon=True)
 
@@ -73,18 +73,23 @@ class WorkerLogs:
             self.copy()
 
     def _copy(self, file: Path) -> None:
-        """Copy what has changed: what was added, or the end of a file that was cut.
+        """Copy what has changed: what was added, or the end of a file that was cut; a file that
+        was replaced whole.
 
         Scripts can write there: nothing but plain files is read or written.
         """
         status = file.lstat()
         if not stat.S_ISREG(status.st_mode):
             return
-        seen = (status.st_size, status.st_mtime_ns)
-        copied, _ = self._copied.get(file, (0, 0))
+        seen = (status.st_size, status.st_mtime_ns, status.st_ino)
+        copied, _, number = self._copied.get(file, (0, 0, 0))
         if self._copied.get(file) == seen:
             return
+        if number != status.st_ino:
+            copied = 0
         target = self._logs / file.relative_to(self._spool)
+        if not Path(os.path.realpath(target.parent)).is_relative_to(os.path.realpath(self._logs)):
+            return
         target.parent.mkdir(parents=True, exist_ok=True)
         start = max(0, min(copied, status.st_size, MAX_LOG_BYTES) - _NOTE_PLACE_BYTES)
         mode = "r+b" if os.path.lexists(target) else "xb"

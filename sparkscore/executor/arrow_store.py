@@ -31,15 +31,20 @@ def open_input_store(uri: str, options: Mapping[str, str] | None = None) -> tupl
     except MissingDependencyError:
         if get_scheme(uri) not in _S3 or "profile" in given:
             raise
-        return ArrowStore(given), uri.partition("://")[2].rstrip("/")
+        path = uri.partition("://")[2].rstrip("/")
+        return ArrowStore(given, bucket=path.partition("/")[0]), path
 
 
 class ArrowStore:
-    """S3 as pyarrow sees it; ``options`` are those of a store."""
+    """S3 as pyarrow sees it; ``options`` are those of a store.
+
+    Where neither they nor the environment tell the region, AWS is asked for that of ``bucket``:
+    pyarrow does not follow to another one, as s3fs does.
+    """
 
     protocol = "s3"
 
-    def __init__(self, options: Mapping[str, str]) -> None:
+    def __init__(self, options: Mapping[str, str], *, bucket: str) -> None:
         from pyarrow.fs import S3FileSystem
 
         arguments: dict[str, Any] = {"request_timeout": _STALL_SECONDS}
@@ -48,11 +53,18 @@ class ArrowStore:
             scheme, _, host = endpoint.rpartition("://")
             arguments.update(endpoint_override=host.rstrip("/"), scheme=scheme or "https")
         region = options.get("region") or _find_variable(_REGIONS)
+        if not region and not endpoint:
+            region = _find_region(bucket)
         if region:
             arguments["region"] = region
         if options.get("anonymous") == "true":
             arguments["anonymous"] = True
         self._files = S3FileSystem(**arguments)
+
+    @property
+    def region(self) -> str:
+        """The region whose servers are asked."""
+        return str(self._files.region)
 
     def info(self, path: str) -> dict[str, Any]:
         """Size and etag of a file; raises FileNotFoundError."""
@@ -71,6 +83,16 @@ class ArrowStore:
                 file.write(chunk)
                 if time.monotonic() > deadline:
                     raise TimeoutError(f"it took longer than {timeout_seconds:g} s")
+
+
+def _find_region(bucket: str) -> str:
+    """The region of a bucket, empty where nobody tells: then the SDK has one of its own."""
+    from pyarrow import fs
+
+    try:
+        return str(fs.resolve_s3_region(bucket))
+    except (OSError, ValueError):
+        return ""
 
 
 def _find_variable(names: tuple[str, ...]) -> str:

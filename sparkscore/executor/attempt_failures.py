@@ -39,9 +39,9 @@ def too_much(given_bytes: int, max_bytes: int) -> ScoringFailure:
     """The failure of an attempt whose results and files are too large to travel."""
     return ScoringFailure(
         "RESULT_TOO_LARGE",
-        f"the results and files of this mini-batch take {given_bytes >> 20} MiB, {max_bytes >> 20} "
-        "MiB can be sent to a driver that shares no folder with its workers: set a smaller "
-        "mini_batch_size",
+        f"the results and files of this mini-batch take {given_bytes >> 20} MiB or more, "
+        f"{max_bytes >> 20} MiB can be sent to a driver that shares no folder with its workers: "
+        "set a smaller mini_batch_size",
     )
 
 

@@ -12,6 +12,8 @@ import os
 import shutil
 import uuid
 
+from sparkscore.executor.written_files import ENTRY_BYTES, iter_written
+
 
 class AttemptFolders:
     """The output folder of one worker's script host, below ``root`` (a local path).
@@ -41,7 +43,9 @@ class AttemptFolders:
         if os.path.islink(self.current) or not os.path.isdir(self.current):
             self.discard(made)
             return None
-        if not any(names for _, _, names in os.walk(self.current)):
+        unreadable: list[OSError] = []
+        found = os.walk(self.current, onerror=unreadable.append)
+        if not any(names for _, _, names in found) and not unreadable:
             return None
         name = f"{mini_batch_id}-{uuid.uuid4().hex}"
         os.rename(self.current, os.path.join(self._root, name))
@@ -56,13 +60,17 @@ class AttemptFolders:
         """The folder that ``keep`` has named, relative to the root."""
         return os.path.relpath(kept, os.path.dirname(self._told_root))
 
-    def measure(self) -> int:
-        """Bytes of the files that the script has written in the present attempt."""
+    def measure(self, *, most_bytes: int) -> int:
+        """What the files of the present attempt take on their way, in bytes.
+
+        Counts until it is more than ``most_bytes``. Raises StorageError
+        (SCRIPT_FILE_NOT_READABLE).
+        """
         size_bytes = 0
-        for parent, _, names in os.walk(self.current):
-            for name in names:
-                with contextlib.suppress(OSError):
-                    size_bytes += os.path.getsize(os.path.join(parent, name))
+        for _, content in iter_written(self.current):
+            size_bytes += os.fstat(content.fileno()).st_size + ENTRY_BYTES
+            if size_bytes > most_bytes:
+                break
         return size_bytes
 
     def discard(self, made: tuple[str, ...]) -> None:

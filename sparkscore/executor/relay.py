@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -17,13 +17,15 @@ from sparkscore.executor.attempt_folders import AttemptFolders, remove_tree
 from sparkscore.executor.log_file import open_plain
 from sparkscore.executor.log_place import SPOOL
 from sparkscore.executor.staged_rows import STAGED_SCHEMA, StagedRows
+from sparkscore.executor.written_files import ENTRY_BYTES, iter_written, raise_unreadable
 
 if TYPE_CHECKING:
     from sparkscore.executor.runner import ScoredMiniBatch
 
 RELAYED_SCHEMA = pa.schema([*STAGED_SCHEMA, ("file", pa.binary()), ("position", pa.int64())])
 """A row with ``file`` is a piece of that file, a path in the job folder, from ``position`` on; the
-file ends with it for now. Without payload it is a folder."""
+file ends with it for now. Without payload it is a folder. ``part`` of a log's piece counts the
+pieces that its worker has sent: tasks of two waves may end in another order."""
 
 SCRIPT_FILES = "staging/files"
 """Where the driver keeps what scripts wrote, in the job folder."""
@@ -44,11 +46,12 @@ class _Piece:
     file: str
     position: int
     payload: bytes | None
+    order: int = 0
 
     def to_batch(self) -> Any:
         columns = [
             pa.array([self.mini_batch_id], pa.int64()),
-            pa.array([0], pa.int32()),
+            pa.array([self.order], pa.int32()),
             pa.array([None], pa.string()),
             pa.array([self.payload], pa.binary()),
             pa.array([os.fsencode(self.file)], pa.binary()),
@@ -81,18 +84,18 @@ class RelayedRows:
     def flush(self) -> Iterator[Any]:
         """Yield the rows that are left, and what has been logged."""
         yield from map(_widen, self._rows.flush())
-        for file, position, payload in self._logs.take():
-            yield _Piece(self._last_id, file, position, payload).to_batch()
+        for file, order, position, payload in self._logs.take():
+            yield _Piece(self._last_id, file, position, payload, order).to_batch()
 
     def _send_folder(self, told: str) -> Iterator[Any]:
         """The files of a successful attempt, which go from here as they are sent."""
         name = self._folders.get_name(told)
         local = self._folders.get_local(told)
         yield _Piece(self._last_id, f"{SCRIPT_FILES}/{name}", 0, None).to_batch()
-        for path in _iter_files(local):
-            file = f"{SCRIPT_FILES}/{name}/{os.path.relpath(path, local)}"
-            for position, payload in _iter_pieces(path):
-                self._bytes += len(payload)
+        for relative, content in iter_written(local):
+            file = f"{SCRIPT_FILES}/{name}/{relative}"
+            for position, payload in _iter_pieces(relative, content):
+                self._bytes += len(payload) + ENTRY_BYTES
                 yield _Piece(self._last_id, file, position, payload).to_batch()
         remove_tree(local)
 
@@ -105,9 +108,11 @@ class RelayedLogs:
             path: f"{SPOOL}/{os.path.relpath(path, root)}".replace(os.sep, "/") for path in files
         }
         self._sent: dict[str, tuple[int, int]] = {}
+        self._count = 0
 
-    def take(self) -> Iterator[tuple[str, int, bytes]]:
-        """File, position and text of what was written since; the end again of one that was cut."""
+    def take(self) -> Iterator[tuple[str, int, int, bytes]]:
+        """File, order, position and text of what was written since; the end again of one that was
+        cut."""
         for path, name in self._files.items():
             try:
                 status = os.stat(path)
@@ -122,7 +127,8 @@ class RelayedLogs:
             except OSError:
                 continue
             self._sent[path] = seen
-            yield name, start, text
+            self._count += 1
+            yield name, self._count, start, text
 
 
 def _widen(batch: Any) -> Any:
@@ -130,29 +136,16 @@ def _widen(batch: Any) -> Any:
     return pa.RecordBatch.from_arrays([*batch.columns, *empty], schema=RELAYED_SCHEMA)
 
 
-def _iter_files(folder: str) -> Iterator[str]:
-    """Files, and links to files of the folder; others lead to what is not the script's to send."""
-    root = os.path.realpath(folder) + os.sep
-    for parent, folders, names in os.walk(folder):
-        folders.sort()
-        for name in sorted(names):
-            path = os.path.join(parent, name)
-            if os.path.isfile(path) and os.path.realpath(path).startswith(root):
-                yield path
-
-
-def _iter_pieces(path: str) -> Iterator[tuple[int, bytes]]:
-    """What the file holds now; one that has gone, and what a thread still adds, is left out."""
-    try:
-        file = open(os.path.realpath(path), "rb", opener=open_plain)  # noqa: SIM115
-    except OSError:
-        return
-    with file:
-        size, position = os.fstat(file.fileno()).st_size, 0
-        while True:
-            payload = file.read(min(_PIECE_BYTES, size - position))
-            if payload or not position:
-                yield position, payload
-            position += len(payload)
-            if not payload or position >= size:
-                return
+def _iter_pieces(name: str, content: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+    """What the file holds now; what a thread still adds is left out."""
+    size, position = os.fstat(content.fileno()).st_size, 0
+    while True:
+        try:
+            payload = content.read(min(_PIECE_BYTES, size - position))
+        except OSError as error:
+            raise_unreadable(name, error)
+        if payload or not position:
+            yield position, payload
+        position += len(payload)
+        if not payload or position >= size:
+            return

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from sparkscore.errors import StorageError
 from sparkscore.executor.attempt_failures import (
     broken_reply,
     failed_inputs,
@@ -260,7 +261,11 @@ class MiniBatchRunner:
     def _check_size(self, reply: Reply, account: _Account) -> None:
         """What a mini-batch gives is bounded where it travels as a whole."""
         if self._max_bytes:
-            here = sum(map(len, reply.parts)) + self._folders.measure()
+            here = sum(map(len, reply.parts))
+            try:
+                here += self._folders.measure(most_bytes=self._max_bytes)
+            except StorageError as error:
+                raise AttemptFailedError(make_failure(error.condition, error)) from error
             if account.size_bytes + here > self._max_bytes:
                 raise AttemptFailedError(too_much(account.size_bytes + here, self._max_bytes))
             account.size_bytes += here

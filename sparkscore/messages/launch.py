@@ -15,6 +15,9 @@ from sparkscore.messages.codec import nested
 LAUNCH_FILE = "launch.json"
 """Name of the launch message in its folder."""
 
+CANCEL_FILE = "cancel"
+"""Name of the file in a staged job's folder by which the control plane asks drivers to stop."""
+
 ARCHIVE_PREFIX = "environment-"
 """What the name of an environment's archive begins with, in a job folder."""
 
@@ -149,7 +152,7 @@ class LaunchMessage:
     mode. ``staged``: the driver makes the job folder itself, from the folder with this message, and
     keeps the copy there; paths of the control plane's machine mean nothing to it. With ``relay``
     workers share no folder with the driver: model and code go to them, and results come back,
-    through Spark.
+    through Spark. ``run`` counts the runs of a job on a platform, from 0: a resume makes the next.
     """
 
     job_name: str
@@ -170,6 +173,7 @@ class LaunchMessage:
     mirror: MirrorMessage | None = field(default=None, metadata={"message": MirrorMessage})
     relay: bool = False
     staged: bool = False
+    run: int = 0
 
     def find_problem(self) -> str | None:
         """What no control plane writes, though each field by itself has the right type."""
@@ -187,3 +191,10 @@ class LaunchMessage:
                 return f"has {path!r} where a path must be"
         counts = (scoring.mini_batch_size, scoring.timeout_seconds, scoring.init_timeout_seconds)
         return None if min(counts) >= 1 else "has a size or a time limit below 1"
+
+
+@dataclass(frozen=True)
+class CancelMessage:
+    """The content of the file ``cancel``: drivers of the ``run``-th run and earlier ones stop."""
+
+    run: int

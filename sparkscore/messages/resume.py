@@ -46,6 +46,7 @@ class LeaseMessage:
 
     ``machine`` tells a running system and process namespace from others of the same host name,
     ``started`` the process from later ones with the same id; both are empty where unknown.
+    ``mark`` is of this lease alone.
     """
 
     token: int
@@ -53,6 +54,7 @@ class LeaseMessage:
     machine: str
     process: int
     started: str
+    mark: str = ""
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,8 @@ _OUTPUT = {"path": str, "format": str}
 class StatusMessage:
     """Live progress; counts cover finished mini-batches, ``sequence`` grows with each write.
 
-    Times are seconds since the epoch; ``eta_seconds`` is None while unknown.
+    Times are seconds since the epoch; ``eta_seconds`` is None while unknown. ``hint`` says what the
+    job waits for, and why.
     """
 
     job: str
@@ -46,6 +47,7 @@ class StatusMessage:
     inputs_per_second: float = 0.0
     eta_seconds: float | None = None
     error: str | None = None
+    hint: str | None = None
 
     def find_problem(self) -> str | None:
         """What a driver cannot have written."""
@@ -89,6 +91,7 @@ class SummaryMessage:
     published. ``error`` has ``condition`` and ``message``. ``errors`` are the first distinct
     reasons of failed inputs: ``condition``, ``message``, ``count`` and a sample ``path``.
     ``skipped`` counts names that are no inputs: ``hidden`` ones and those ``filtered`` by patterns.
+    ``run`` is that of the launch message.
     """
 
     job: str
@@ -111,6 +114,7 @@ class SummaryMessage:
     versions: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     deployment: dict[str, Any] = field(default_factory=dict)
+    run: int = 0
 
     def find_problem(self) -> str | None:
         """What a driver cannot have written."""

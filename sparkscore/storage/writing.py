@@ -24,6 +24,7 @@ from sparkscore.storage.uri import join_uri
 _DENIED = ("AuthorizationFailure", "AuthorizationPermissionMismatch", "AuthenticationFailed")
 _DENIED_CODES = (401, 403)
 _UPLOADS_AT_ONCE = 8
+_CHUNK_BYTES = 1024 * 1024
 _TAKE_BACK_SECONDS = 5.0
 _LOOK_SECONDS = 0.1
 
@@ -88,7 +89,7 @@ def upload_new_folder(
     def upload(name: str) -> None:
         path = f"{folder.rstrip('/')}/{name}"
         with _writing(join_uri(uri, name)):
-            _put_new(
+            is_surely_ours = _put_new(
                 filesystem,
                 os.path.join(local, name),
                 path,
@@ -96,7 +97,8 @@ def upload_new_folder(
                 check=check,
                 confirm=confirm,
             )
-        done.append(path)
+        if is_surely_ours:
+            done.append(path)
 
     try:
         _upload_all(names, upload)
@@ -199,16 +201,53 @@ def _put_new(
     looks: bool = True,
     check: Callable[[], None] = lambda: None,
     confirm: Callable[[], None] = lambda: None,
-) -> None:
-    """One put that refuses to overwrite where the store can, else right after a look."""
+) -> bool:
+    """One put that refuses to overwrite where the store can, else right after a look.
+
+    A client that gets no answer asks again, and is refused for the file that it made itself: what
+    appeared here since the look and is the same byte by byte counts as that file. Returns whether
+    it is for sure; if not, it is not ours to remove.
+    """
     if looks and filesystem.exists(path):
         raise FileExistsError(path)
     if getattr(filesystem, "local_file", False):
         filesystem.makedirs(filesystem._parent(path), exist_ok=True)
         check()
         put_new_here(local, path)
-        return
-    put_file(filesystem, local, path, check=check, confirm=confirm, **_exclusively(filesystem))
+        return True
+    try:
+        put_file(filesystem, local, path, check=check, confirm=confirm, **_exclusively(filesystem))
+    except Exception as error:
+        is_repeated = _is_taken(error) or isinstance(error, FileNotFoundError)  # of its parts
+        if not (is_repeated and _is_same(filesystem, local, path, check)):
+            raise
+        return False
+    return True
+
+
+def _is_taken(error: Exception) -> bool:
+    return isinstance(error, FileExistsError) or "PreconditionFailed" in repr(error)
+
+
+def _is_same(filesystem: Any, local: str, path: str, check: Callable[[], None]) -> bool:
+    """Whether the store's file is ``local``, as far as it lets us look.
+
+    Raises the SparkscoreError of ``check``, which is asked for each chunk.
+    """
+    try:
+        filesystem.invalidate_cache()
+        if filesystem.info(path)["size"] != os.path.getsize(local):
+            return False
+        with open(local, "rb") as ours, filesystem.open(path, "rb") as found:
+            while chunk := ours.read(_CHUNK_BYTES):
+                check()
+                if found.read(len(chunk)) != chunk:
+                    return False
+    except SparkscoreError:
+        raise
+    except Exception:
+        return False
+    return True
 
 
 def _exclusively(filesystem: Any) -> dict[str, Any]:
@@ -237,7 +276,7 @@ def _writing(uri: str) -> Iterator[None]:
     except SparkscoreError:
         raise
     except Exception as error:
-        if isinstance(error, FileExistsError) or "PreconditionFailed" in repr(error):
+        if _is_taken(error):
             raise output_exists(uri) from None
         if _is_denied(error):
             raise _not_writable(uri, describe_error(error)) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import random
 import signal
 import time
@@ -64,9 +65,14 @@ def run(batch):
     while kind_of(batch[0]) == "last" and not is_calm() and waited < {wait}:
         time.sleep(0.1)
         waited += 0.1
+    for path in batch if {writes} else ():
+        name = os.path.basename(path)
+        with open(os.path.join(os.environ["AZUREML_BI_OUTPUT_PATH"], name), "w") as file:
+            file.write(name)
     return rows
 """
-"""Rows tell which input they are of. The last mini-batches wait for the end of the storm."""
+"""Rows tell which input they are of, and files too. The last mini-batches wait for the end of the
+storm."""
 
 MINI_BATCHES = 320
 _LAST_SHARE = 0.2
@@ -111,6 +117,13 @@ class ChaosJob:
             rows_per_input=ROWS_PER_INPUT,
         )
 
+    def check_files(self) -> None:
+        """Each input that succeeded has the file that its script wrote, and no other has one."""
+        with (self.folder / "failed_inputs.csv").open(newline="") as lines:
+            failed = {line["path"] for line in csv.DictReader(lines)}
+        written = {file.name: file.read_text() for file in (self.folder / "files").iterdir()}
+        assert written == {name: name for name in self.inputs if name not in failed}
+
     def accepts(self, *, timeouts: bool = False) -> Callable[[Line], bool]:
         """Which failures of other inputs may be a storm's work.
 
@@ -144,12 +157,14 @@ def make_job(
     mini_batches: int = MINI_BATCHES,
     seconds: float = 0.1,
     straggle_seconds: float = 0.0,
+    writes: bool = False,
     spark_conf: Mapping[str, str] | None = None,
     **job: Any,
 ) -> ChaosJob:
     """A job in ``folder`` whose ``run`` lasts ``seconds``; Spark repeats its tasks at will.
 
-    Some mini-batches last ``straggle_seconds`` more when they are scored for the first time.
+    Some mini-batches last ``straggle_seconds`` more when they are scored for the first time. With
+    ``writes`` the script also writes a file for each input.
     """
     (folder / "calls").mkdir()
     count = 2 * mini_batches
@@ -159,6 +174,7 @@ def make_job(
         straggle=straggle_seconds,
         seconds=seconds,
         rows=ROWS_PER_INPUT,
+        writes=writes,
         wait=TIMEOUT_SECONDS / 2,
     )
     launch = write_launch(

@@ -41,6 +41,12 @@ CLUSTER_STORMS: tuple[dict[str, int], ...] = (
     },
 )
 
+RELAY_STORMS: tuple[dict[str, int], ...] = (
+    {"kill host": 8, "kill worker": 2, "kill guard": 2},
+    {"kill host": 4, "kill worker": 1, "kill executor": 1, "kill daemon": 1},
+)
+"""Each but the last ends with a killed driver."""
+
 
 @pytest.fixture
 def injector(surroundings: Surroundings, faults: Faults, chance: random.Random) -> Injector:
@@ -189,6 +195,42 @@ def test_storm__on_a_cluster(
     job.calm()
     assert driver.end() == 0, driver.said
     job.check()
+    surroundings.check_nothing_left()
+
+
+@pytest.mark.cluster
+@pytest.mark.timeout(3600)
+def test_storm__on_a_cluster_that_shares_no_folder(
+    tmp_path: Path, cluster: Cluster, injector: Injector, faults: Faults, surroundings: Surroundings
+) -> None:
+    """Rows, files and logs come back through Spark, from tasks that end anyhow."""
+    job = make_job(
+        tmp_path,
+        mini_batches=faults.scaled(60),
+        writes=True,
+        relay=True,
+        checkpoint_interval_seconds=1,
+        instance_count=2,
+        max_concurrency_per_instance=1,
+        master=cluster.url,
+        spark_conf={"spark.executorEnv.TMPDIR": str(surroundings.temporary)},
+    )
+    for plan in RELAY_STORMS:
+        driver = DriverProcess(job.launch)
+        driver.wait_until(lambda: injector.find("host"))
+        injector.storm(
+            {kind: faults.scaled(count) for kind, count in plan.items()},
+            gap_seconds=0.1,
+            driver=driver,
+        )
+        if plan is not RELAY_STORMS[-1]:
+            driver.wait_until(lambda: find_events(job.folder, "wave_committed"))
+            kill_driver(driver, injector, surroundings)
+    job.calm()
+    assert driver.end() == 0, driver.said
+    job.check()
+    job.check_files()
+    assert faults.total >= 10
     surroundings.check_nothing_left()
 
 

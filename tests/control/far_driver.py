@@ -10,6 +10,7 @@ import time
 
 import fsspec
 
+RUN = int(sys.argv[sys.argv.index("--run-number") + 1])
 folder = sys.argv[1].rpartition("/")[0]
 store, root = fsspec.url_to_fs(folder)
 job = root.rpartition("/")[2]
@@ -28,6 +29,19 @@ def tell(status, sequence):
     write("status.json", status=status, sequence=sequence, heartbeat_at=time.time(), started_at=0.0)
 
 
+def read(name):
+    store.invalidate_cache()
+    try:
+        return json.loads(store.cat_file(f"{root}/{name}"))
+    except FileNotFoundError:
+        return None
+
+
+def is_canceled():
+    cancel = read("cancel")
+    return cancel is not None and cancel["run"] >= RUN
+
+
 def end(status, error=None, code=0):
     done = 0 if error else 8
     write(
@@ -37,6 +51,7 @@ def end(status, error=None, code=0):
         unprocessed_inputs=8 - done,
         output=None if error else {"path": f"{folder}/score/predictions.csv", "format": "csv"},
         error=error,
+        run=RUN,
     )
     sys.exit(code)
 
@@ -44,7 +59,7 @@ def end(status, error=None, code=0):
 def wait():
     sequence = 2
     while True:
-        if exists("cancel"):
+        if is_canceled():
             error = {"condition": "CANCELED", "message": "canceled", "exit_code": 6}
             end("Canceled", error, 6)
         if exists("go"):
@@ -54,7 +69,7 @@ def wait():
         time.sleep(0.2)
 
 
-if exists("summary.json"):
+if read("launch.json")["run"] > RUN or (read("summary.json") or {"run": -1})["run"] >= RUN:
     sys.exit(0)
 store.pipe_file(f"{root}/starts/{time.time_ns()}", sys.argv[1].encode())
 behaviour = os.environ["FAR_DRIVER"]

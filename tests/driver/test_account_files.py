@@ -109,13 +109,20 @@ def test_failed_inputs__can_be_grouped_as_they_are(folder: JobFolder) -> None:
 def test_account__on_a_full_disk_closes_every_file(tmp_path: Path) -> None:
     folder = JobFolder(tmp_path)
     folder.make()
-    folder.failed_inputs.symlink_to("/dev/full")
     account = JobAccount(folder)
+    with open("/dev/full", "wb") as full:
+        os.dup2(full.fileno(), descriptor_of(folder.failed_inputs))
     with pytest.raises(OSError, match="No space left"):
         account.close()
     assert not folder.live_ledger.exists()
     assert not any(str(tmp_path) in target for target in open_files())
     assert pq.read_table(folder.ledger).num_rows == 0
+
+
+def descriptor_of(file: Path) -> int:
+    """The descriptor by which this process has a file open."""
+    links = Path("/proc/self/fd").iterdir()
+    return next(int(link.name) for link in links if os.path.realpath(link) == str(file))
 
 
 def open_files() -> list[str]:

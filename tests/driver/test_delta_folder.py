@@ -17,7 +17,12 @@ from sparkscore.driver.publish.delta_folder import publish_delta_folder
 from sparkscore.driver.publish.delta_table import removing_failed_write
 from sparkscore.driver.publish.gate import PublishGate
 from sparkscore.driver.publish.published import PublishedOutput
-from sparkscore.errors import AlreadyExistsError, PublishError, StateError
+from sparkscore.errors import (
+    AlreadyExistsError,
+    OutputNotWritableError,
+    PublishError,
+    StateError,
+)
 from sparkscore.messages.launch import OutputMessage
 
 SCHEMA = pa.schema([("name", pa.string()), ("at", pa.timestamp("us")), ("count", pa.uint32())])
@@ -108,6 +113,24 @@ def test_delta_folder__goes_on_after_a_killed_driver(
     assert [path.suffix for path in (tmp_path / "out").iterdir()] == [".parquet"]
     assert publish().rows == 4
     assert len(list((tmp_path / "out").glob("*.parquet"))) == 1
+
+
+def test_delta_folder__commit_of_a_successor_is_not_replaced(
+    publish: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This driver is paused as it makes the log's folder; meanwhile another one commits."""
+    mkdir = Path.mkdir
+
+    def pause(path: Path, *given: Any, **named: Any) -> None:
+        mkdir(path, *given, **named)
+        if path.name == "_delta_log":
+            (tmp_path / "out" / LOG).write_text("theirs")
+
+    monkeypatch.setattr(Path, "mkdir", pause)
+    with pytest.raises(OutputNotWritableError):
+        publish()
+    assert (tmp_path / "out" / LOG).read_text() == "theirs"
+    assert [path.name for path in (tmp_path / "out" / LOG).parent.iterdir()] == [Path(LOG).name]
 
 
 def test_delta_folder__of_others_is_left_alone(publish: Callable[..., Any], tmp_path: Path) -> None:

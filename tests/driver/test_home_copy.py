@@ -11,6 +11,7 @@ from typing import Any
 
 import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from sparkscore.driver.job_folder import JobFolder
 from sparkscore.driver.mirror import JobMirror
@@ -20,16 +21,11 @@ from sparkscore.driver.staged_waves import StagedWaves
 from sparkscore.errors import SparkscoreError, StateError, StorageError
 from sparkscore.executor.results import results_table
 from sparkscore.messages.codec import to_json
-from sparkscore.messages.launch import (
-    InputMessage,
-    LaunchMessage,
-    MirrorMessage,
-    OutputMessage,
-    ScoringMessage,
-)
+from sparkscore.messages.launch import LaunchMessage, MirrorMessage
 from sparkscore.messages.status import FAILED, InputCounts, SummaryMessage
 from sparkscore.plan.launch_overrides import read_arguments
 from tests.driver.conftest import staged_rows, write_staged
+from tests.launches import make_launch, make_scoring
 
 URI = "memory://jobs/one"
 
@@ -73,6 +69,11 @@ def write(job: JobFolder, name: str, text: str = "x") -> None:
     path = job.path / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
+
+
+@pytest.fixture(autouse=True)
+def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sparkscore.driver.mirror._RETRY_SECONDS", (0.01, 0.02))
 
 
 def make_mirror(folder: JobFolder) -> JobMirror:
@@ -129,6 +130,39 @@ def test_home__knows_the_output_before_it_appears(folder: JobFolder, store: Stor
     write(folder, "publish.json")
     mirror.keep_announcement()
     assert {"publish.json", "staging/wave-00000.1/_committed.json"} <= set(store.list_names())
+
+
+def test_home_that_is_left__gets_waves_and_nothing_after(folder: JobFolder, store: Store) -> None:
+    mirror = make_mirror(folder)
+    mirror.leave()
+    names = store.list_names()
+    assert {"plan/plan.json", "staging/wave-00000.1/_committed.json", "logs/a.txt"} <= set(names)
+    assert not {"status.json", "summary.json"} & set(names)
+    write(folder, "summary.json")
+    assert len(mirror.finish_account()) == 1
+    assert mirror.find_untold() == URI
+    assert "summary.json" not in store.list_names()
+
+
+def test_home_without_the_summary__keeps_what_is_staged(
+    folder: JobFolder, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_file = MemoryFileSystem.put_file
+
+    def refuse(self: Any, lpath: str, rpath: str, **arguments: Any) -> None:
+        if rpath.endswith("summary.json"):
+            raise OSError("no route")
+        put_file(self, lpath, rpath, **arguments)
+
+    monkeypatch.setattr(MemoryFileSystem, "put_file", refuse)
+    mirror = make_mirror(folder)
+    mirror.start()
+    wait_for(store, "staging/wave-00000.1/_committed.json")
+    mirror.finish(drops_staging=True)
+    write(folder, "summary.json")
+    assert len(mirror.finish_account()) == 1
+    assert mirror.find_untold() == URI
+    assert "staging/wave-00000.1/_committed.json" in store.list_names()
 
 
 def test_home_out_of_reach__nothing_appears(folder: JobFolder, tmp_path: Path) -> None:
@@ -190,34 +224,11 @@ def test_driver_that_comes_back__adds_nothing(store: Store, tmp_path: Path) -> N
 
 @pytest.fixture
 def launch() -> LaunchMessage:
-    scoring = ScoringMessage(
-        job_name="one",
-        digest="d",
-        model_folder="model",
-        model_name="words",
-        code_folder="code",
-        scoring_script="score.py",
-        mini_batch_size=1,
-        max_retries=0,
-        timeout_seconds=1,
-        init_timeout_seconds=1,
-        error_threshold=-1,
-        mini_batch_error_threshold=-1,
-        isolation="process",
-        isolate_failures=True,
-        logging_level="info",
-        on_bad_row="fail",
-        passthrough_columns=(),
-        output_action="append_row",
-        environment_variables={},
-    )
-    return LaunchMessage(
-        job_name="one",
-        job_folder=URI,
-        created_at="",
-        input=InputMessage(uri="s3://bucket/in"),
-        output=OutputMessage(path="s3://bucket/out", action="append_row", format="csv"),
-        scoring=scoring,
+    return make_launch(
+        URI,
+        inputs="s3://bucket/in",
+        output="s3://bucket/out",
+        scoring=make_scoring(job_name="one", model_name="words"),
         staged=True,
         relay=True,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from sparkscore.driver.job_folder import JobFolder
 from sparkscore.driver.relay import write_wave
+from sparkscore.driver.relayed_files import RelayedFiles
 from sparkscore.driver.staging import STAGED_SCHEMA, check_staging, read_outcomes, wave_files
+from sparkscore.driver.worker_logs import WorkerLogs
 from sparkscore.errors import StorageError
 from sparkscore.executor.attempt_folders import AttemptFolders
 from sparkscore.executor.relay import RELAYED_SCHEMA, RelayedLogs, RelayedRows
@@ -59,9 +63,10 @@ def run_task(worker: SimpleNamespace, *scored: ScoredMiniBatch) -> Iterator[Any]
     yield from rows.flush()
 
 
-def write(batches: Any, tmp_path: Path) -> list[Path]:
+def write(batches: Any, tmp_path: Path, files: RelayedFiles | None = None) -> list[Path]:
     folder = tmp_path / "job" / "staging" / "wave-00000.1"
-    write_wave(batches, tasks=TASKS, wave_folder=folder, job_folder=tmp_path / "job")
+    files = files or RelayedFiles(tmp_path / "job")
+    write_wave(batches, tasks=TASKS, wave_folder=folder, files=files)
     assert (folder / "_SUCCESS").exists()
     return list(wave_files(folder))
 
@@ -138,6 +143,58 @@ def test_logs__that_were_lost_on_their_way_leave_no_gap(
     (copied,) = (tmp_path / "job" / "staging" / "logs").rglob("*.txt")
     assert copied.read_text().endswith("lost\nfound\n")
     assert "\0" not in copied.read_text()
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
+def test_logs__of_tasks_that_end_in_another_order_are_whole(
+    worker: SimpleNamespace, tmp_path: Path, order: tuple[int, ...]
+) -> None:
+    tasks = []
+    for number in range(4):
+        with worker.log.open("a") as log:
+            log.write(f"task {number}\n" * 3000)
+        tasks.append(list(run_task(worker, score(number, ["a"]))))
+    files = RelayedFiles(tmp_path / "job")
+    copied = WorkerLogs(JobFolder(tmp_path / "job"))
+    for number in order:
+        write(tasks[number], tmp_path, files)
+        copied.copy()
+    for place in ("staging/logs", "logs"):
+        (there,) = (tmp_path / "job" / place).rglob("process-1.txt")
+        assert there.read_text() == worker.log.read_text()
+
+
+def test_logs__late_piece_does_not_bring_back_what_was_cut(
+    worker: SimpleNamespace, tmp_path: Path
+) -> None:
+    tasks = []
+    for text in ("long\n" * 3000, "cut\n"):
+        worker.log.write_text(text)
+        tasks.append(list(run_task(worker, score(0, ["a"]))))
+    files = RelayedFiles(tmp_path / "job")
+    for task in reversed(tasks):
+        write(task, tmp_path, files)
+    (there,) = (tmp_path / "job" / "staging" / "logs").rglob("*.txt")
+    assert there.read_text() == "cut\n"
+
+
+@pytest.mark.parametrize("at", ["staging/files", "staging/logs/user", "staging/logs"])
+def test_files__are_not_written_through_links(
+    worker: SimpleNamespace, tmp_path: Path, at: str
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    link = tmp_path / "job" / at
+    link.parent.mkdir(parents=True)
+    link.symlink_to(outside)
+    made = worker.folders.begin()
+    Path(worker.folders.current, "note").write_text("note")
+    worker.log.write_text("log\n")
+    kept = worker.folders.keep(made, 0)
+    with pytest.raises(StorageError) as caught:
+        write(run_task(worker, score(0, ["a"], kept)), tmp_path)
+    assert caught.value.condition == "RELAYED_NAME_REFUSED"
+    assert list(outside.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -5,15 +5,24 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
-from sparkscore.driver.remote_folder import CANCEL_FILE, RemoteFolder
-from sparkscore.driver.remote_lease import RemoteLease, find_newest_token, take_remote_lease
+from sparkscore.driver import remote_lease
+from sparkscore.driver.cancel import Cancellation
+from sparkscore.driver.remote_folder import RemoteFolder
+from sparkscore.driver.remote_lease import (
+    RemoteLease,
+    _claim,
+    find_newest_token,
+    take_remote_lease,
+)
 from sparkscore.errors import CanceledError, StateError
 from sparkscore.messages.codec import to_json
+from sparkscore.messages.launch import CANCEL_FILE, CancelMessage
 from sparkscore.messages.resume import LeaseMessage
 
 URI = "memory://jobs/one"
@@ -34,7 +43,8 @@ def folder(store: Any) -> RemoteFolder:
 
 
 @pytest.fixture
-def take(folder: RemoteFolder) -> Iterator[Any]:
+def take(folder: RemoteFolder, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.setattr(remote_lease, "_LOOK_SECONDS", 0.05)
     leases: list[RemoteLease] = []
 
     def take_it(**settings: Any) -> RemoteLease:
@@ -74,9 +84,76 @@ def test_living_holder__refuses_the_next(take: Any, store: Any) -> None:
     take()
     forget_owner(store, 1)
     with pytest.raises(StateError) as caught:
-        take(stale_seconds=60.0)
+        take(stale_seconds=60.0, wait_seconds=0.2)
     assert caught.value.condition == "LEASE_HELD"
     assert caught.value.attributes["host"] == "elsewhere"
+
+
+def test_holder_in_its_grace_period__is_waited_for(take: Any, store: Any) -> None:
+    first = take()
+    forget_owner(store, 1)
+    looks = []
+
+    def end_first() -> None:
+        looks.append(1)
+        if len(looks) == 2:
+            first.release()
+
+    second = take(stale_seconds=60.0, wait_seconds=60.0, check=end_first)
+    assert (second.token, len(looks)) == (2, 2)
+
+
+def test_wait_for_a_living_holder__hears_the_cancel_file(take: Any, store: Any) -> None:
+    take()
+    forget_owner(store, 1)
+    store.pipe_file(f"/jobs/one/{CANCEL_FILE}", b"")
+    cancellation = Cancellation()
+    with pytest.raises(CanceledError):
+        take(
+            stale_seconds=60.0,
+            wait_seconds=60.0,
+            check=cancellation.check,
+            on_cancel=cancellation.ask,
+        )
+
+
+@pytest.mark.parametrize(
+    ("content", "run", "is_asked"),
+    [(None, 0, False), (b"1", 3, True), (0, 0, True), (0, 1, False), (1, 1, True), (1, 0, True)],
+)
+def test_cancel_file__is_for_a_run_and_those_before(
+    store: Any, folder: RemoteFolder, content: Any, run: int, is_asked: bool
+) -> None:
+    if isinstance(content, int):
+        content = to_json(CancelMessage(content)).encode()
+    if content is not None:
+        store.pipe_file(f"/jobs/one/{CANCEL_FILE}", content)
+    assert folder.is_cancel_asked(run) is is_asked
+
+
+class LostAnswers(MemoryFileSystem):  # type: ignore[misc]
+    """A store whose client gets no answer to an upload, asks again and is refused."""
+
+    protocol = "lostanswers"
+    cachable = False
+    rival: ClassVar[bytes | None] = None
+
+    def put_file(self, lpath: str, rpath: str, mode: str = "", **arguments: Any) -> None:
+        content = self.rival or Path(lpath).read_bytes()
+        self.pipe_file(rpath, content)
+        raise FileExistsError(rpath)
+
+
+@pytest.mark.parametrize("is_ours", [True, False])
+def test_claim_without_an_answer__is_known_by_its_content(
+    store: Any, monkeypatch: pytest.MonkeyPatch, is_ours: bool
+) -> None:
+    fsspec.register_implementation("lostanswers", LostAnswers, clobber=True)
+    rival = LeaseMessage(token=1, host="elsewhere", machine="x", process=1, started="1")
+    if not is_ours:
+        monkeypatch.setattr(LostAnswers, "rival", to_json(rival).encode())
+    folder = RemoteFolder("lostanswers://jobs/one", {})
+    assert _claim(folder, 1) is is_ours
 
 
 def test_holder_without_a_beat__is_followed(take: Any, store: Any) -> None:

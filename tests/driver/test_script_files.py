@@ -164,6 +164,26 @@ def test_publish_folder__repeat_after_a_killed_publish(tmp_path: Path) -> None:
     assert not (tmp_path / ".out.job.1.tmp").exists()
 
 
+@pytest.mark.parametrize("inside", [False, True])
+def test_publish_folder__what_a_successor_builds_is_left_alone(
+    tmp_path: Path, inside: bool
+) -> None:
+    target = tmp_path / "out"
+    name = ".job" if inside else ".out.job"
+    for token in (1, 3):
+        write((target if inside else tmp_path) / f"{name}.{token}.tmp", {"half": "half"})
+    attempt = write(tmp_path / "a", {"x": "1"})
+    output = OutputMessage(str(target), "summary_only", "csv")
+    gate = PublishGate(token=2)
+    if inside:
+        with pytest.raises(AlreadyExistsError):
+            publish_folder(folders=[(0, (attempt,))], output=output, job_name="job", gate=gate)
+    else:
+        publish_folder(folders=[(0, (attempt,))], output=output, job_name="job", gate=gate)
+        assert not (tmp_path / f"{name}.1.tmp").exists()
+    assert texts_in((target if inside else tmp_path) / f"{name}.3.tmp") == {"half": "half"}
+
+
 def test_publish_folder__copies_where_links_do_not_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from sparkscore.driver.publish import storage
+from sparkscore.driver.publish.gate import OPEN_GATE, PublishGate
 from sparkscore.driver.publish.single_file import publish_file
 from sparkscore.driver.publish.storage import move_without_overwriting, storage_error
 from sparkscore.errors import (
@@ -35,6 +36,7 @@ SCHEMA = pa.schema([("prediction", pa.int64())])
 
 def publish(files: list[Path], target: Path, **changes: Any) -> Any:
     settings: dict[str, Any] = {"schema": SCHEMA, "expected_rows": 5, "job_name": "job"}
+    settings["gate"] = OPEN_GATE
     output: dict[str, Any] = {"path": str(target.parent), "action": "append_row", "format": "csv"}
     output.update({key: changes.pop(key) for key in list(changes) if key not in settings})
     settings.update(changes)
@@ -207,10 +209,12 @@ def test_publish_file__rest_of_a_killed_publish_is_replaced(
     files: list[Path], tmp_path: Path
 ) -> None:
     target = tmp_path / "x.csv"
-    (tmp_path / ".x.csv.job.1.tmp").write_text("half")
-    publish(files, target)
+    for token in (1, 2, 3, 10):
+        (tmp_path / f".x.csv.job.{token}.tmp").write_text("half")
+    publish(files, target, gate=PublishGate(token=2))
     assert target.read_bytes().startswith(b"prediction\n1\n")
-    assert not (tmp_path / ".x.csv.job.1.tmp").exists()
+    left = {path.name for path in tmp_path.glob(".x.csv.*")}
+    assert left == {".x.csv.job.3.tmp", ".x.csv.job.10.tmp"}, "they are a successor's"
 
 
 def test_publish_file__file_in_the_way_of_the_folder(files: list[Path], tmp_path: Path) -> None:

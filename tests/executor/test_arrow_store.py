@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from uuid import uuid4
 
+import pyarrow.fs
 import pytest
 
 from sparkscore.errors import MissingDependencyError
@@ -85,3 +87,32 @@ def test_arrow_store__named_profile_needs_the_package(folder: str) -> None:
     store, root = open_input_store(folder)
     with pytest.raises(TimeoutError):
         store.fetch(f"{root}/large.bin", "/dev/null", timeout_seconds=-1.0)
+
+
+@pytest.mark.usefixtures("without_s3fs")
+def test_arrow_store__goes_where_the_options_say(
+    folder: str, s3_store: StoreServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    endpoint = s3_store.environment["AWS_ENDPOINT_URL"]
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    monkeypatch.setenv("AWS_REGION", "eu-north-1")
+    options = {"endpoint": f"{endpoint}/", "region": "eu-west-2"}
+    store, root = open_input_store(folder, options)
+    assert store.region == "eu-west-2"
+    assert store.info(f"{root}/{ODD}")["size"] == 3
+    store.fetch(f"{root}/{ODD}", str(tmp_path / "odd"), timeout_seconds=60)
+    assert (tmp_path / "odd").read_bytes() == b"odd"
+    assert open_input_store(folder, {"endpoint": endpoint})[0].region == "eu-north-1"
+    nobody, _ = open_input_store(folder, {**options, "anonymous": "true"})
+    with pytest.raises(OSError, match="ACCESS_DENIED"):
+        nobody.info(f"{root}/{ODD}")
+
+
+@pytest.mark.usefixtures("without_s3fs")
+def test_arrow_store__asks_for_the_region_of_a_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(pyarrow.fs, "resolve_s3_region", {"photos": "ap-south-1"}.__getitem__)
+    assert open_input_store("s3://photos/of/cats")[0].region == "ap-south-1"
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-north-1")
+    assert open_input_store("s3://photos/of/cats")[0].region == "eu-north-1"

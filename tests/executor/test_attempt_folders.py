@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sparkscore.executor.attempt_folders import AttemptFolders
+from sparkscore.executor.written_files import ENTRY_BYTES
 
 
 def test_attempt_folders__path_stays_and_content_moves(tmp_path: Path) -> None:
@@ -70,6 +71,34 @@ def test_attempt_folders__are_there_again_whatever_a_script_did_to_them(
     assert kept is not None
     assert os.listdir(kept) == ["next.txt"]
     assert outside.read_text() == "stays"
+
+
+def test_measure__counts_what_would_be_sent(tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "large.bin").write_bytes(b"0" * 100_000)
+    folders = AttemptFolders(str(tmp_path / "files"))
+    current = Path(folders.current)
+    (current / "empty").touch()
+    (current / "deep").mkdir()
+    (current / "deep" / "ten").write_bytes(b"0" * 10)
+    (current / "again").symlink_to("deep/ten")
+    (current / "outside.bin").symlink_to(tmp_path / "outside" / "large.bin")
+    (current / "outside").symlink_to(tmp_path / "outside")
+    os.mkfifo(current / "pipe")
+    assert folders.measure(most_bytes=1 << 30) == 3 * ENTRY_BYTES + 20
+
+
+def test_measure__follows_no_link_and_stops_in_time(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    for number in range(9):
+        (outside / str(number)).touch()
+    folders = AttemptFolders(str(tmp_path / "files"))
+    shutil.copytree(outside, folders.current, dirs_exist_ok=True)
+    assert folders.measure(most_bytes=2 * ENTRY_BYTES) == 3 * ENTRY_BYTES
+    shutil.rmtree(folders.current)
+    os.symlink(outside, folders.current)
+    assert folders.measure(most_bytes=1 << 30) == 0
 
 
 def test_attempt_folders__of_a_job_that_has_ended_do_not_come_back(tmp_path: Path) -> None:

@@ -28,6 +28,12 @@ def run(batch):
         note.write(factor)
     with open(batch[0]) as file:
         size = int(file.read())
+    if size == 666:
+        os.chdir(os.environ["AZUREML_BI_OUTPUT_PATH"])
+        for _ in range(30):
+            os.mkdir("d" * 200)
+            os.chdir("d" * 200)
+        os.chdir("/")
     return [np.random.default_rng(0).bytes(size)]
 """
 
@@ -122,3 +128,11 @@ def test_task__mini_batch_that_gives_too_much_fails_alone(
     (failure,) = outcomes[1]["failures"]
     assert (failure["condition"], failure["path"]) == ("RESULT_TOO_LARGE", "1")
     assert sum(len(row["payload"] or b"") for row in rows) < 100_000
+
+
+def test_task__files_that_cannot_be_read_fail_their_mini_batch(make_context: Any) -> None:
+    rows = run_task(make_context([1, 666, 1]), 3)
+    outcomes = outcomes_of(rows)
+    assert [outcome["status"] for outcome in outcomes] == ["succeeded", "failed", "succeeded"]
+    (failure,) = outcomes[1]["failures"]
+    assert (failure["condition"], failure["path"]) == ("SCRIPT_FILE_NOT_READABLE", "1")

@@ -56,7 +56,10 @@ class Run:
 
 @dataclass
 class Workspace:
-    """The state of a workspace. ``volumes`` is where its runs may write."""
+    """The state of a workspace. ``volumes`` is where its runs may write.
+
+    Nobody listens any more once request number ``last_request`` is answered.
+    """
 
     folder: Path
     executing: bool = False
@@ -68,6 +71,7 @@ class Workspace:
     tokens: dict[str, int] = field(default_factory=dict)
     requests: list[tuple[str, str, Any]] = field(default_factory=list)
     answers: list[tuple[int, dict[str, str], Any]] = field(default_factory=list)
+    last_request: int | None = None
     lock: threading.RLock = field(default_factory=threading.RLock)
     threads: list[threading.Thread] = field(default_factory=list)
 
@@ -86,6 +90,13 @@ class Workspace:
             run = self.runs[run_id]
             run.life_cycle, run.result = life_cycle, result
             run.code, run.message = more.get("code", result), more.get("message", "")
+
+    def lose_driver(self, run_id: int) -> None:
+        """Take the machine of the run's driver away."""
+        with self.lock:
+            process = self.runs[run_id].process
+            assert process is not None
+            process.kill()
 
     def answer(self, method: str, path: str, given: Any) -> Mapping[str, Any]:
         """The answer to a request that is allowed; raises RefusedError."""
@@ -196,9 +207,9 @@ class Workspace:
             with self.lock:
                 if run.has_ended():
                     return
-                run.attempts, run.process, run.life_cycle = attempt, cluster, "RUNNING"
                 assert run.log is not None
                 cluster.start(run.task, run.cluster, log=run.log)
+                run.attempts, run.process, run.life_cycle = attempt, cluster, "RUNNING"
             failure = cluster.wait()
             with self.lock:
                 if run.has_ended():
@@ -262,6 +273,9 @@ def databricks_workspace(
                 self._send(404, {}, {"error_code": "NOT_FOUND", "message": "nothing here"})
                 return
             workspace.requests.append((method, path, given))
+            if len(workspace.requests) == workspace.last_request:
+                self.server.shutdown()
+                self.server.server_close()
             if workspace.answers:
                 self._send(*workspace.answers.pop(0))
                 return
@@ -284,6 +298,8 @@ def databricks_workspace(
             for name, value in {"Content-Type": "application/json", **headers}.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(content)))
+            if len(workspace.requests) == workspace.last_request:
+                self.send_header("Connection", "close")
             self.end_headers()
             self.wfile.write(content)
 

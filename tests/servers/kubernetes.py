@@ -64,6 +64,8 @@ class _Refusal(Exception):  # noqa: N818 - an answer
 class KubernetesServer:
     """What the cluster holds. ``faults`` are answered first, each once: status and headers.
 
+    As many POST requests as ``lost_answers`` says are done, and their answers never sent.
+    Nobody listens any more once request number ``last_request`` is answered.
     ``token`` may be changed while it runs; ``namespaces`` are those that it has, ``allowed`` those
     that the token may use; ``operators`` are those that are installed.
     """
@@ -80,6 +82,8 @@ class KubernetesServer:
     pods: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     logs: dict[tuple[str, str], str] = field(default_factory=dict)
     faults: list[tuple[int, dict[str, str]]] = field(default_factory=list)
+    lost_answers: int = 0
+    last_request: int | None = None
     requests: list[str] = field(default_factory=list)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -227,6 +231,9 @@ def _make_handler(server: KubernetesServer) -> type[BaseHTTPRequestHandler]:
             length = int(self.headers.get("Content-Length") or 0)
             body = json.loads(self.rfile.read(length)) if length else None
             server.requests.append(f"{self.command} {urlsplit(self.path).path}")
+            if len(server.requests) == server.last_request:
+                self.server.shutdown()
+                self.server.server_close()
             if server.faults:
                 status, headers = server.faults.pop(0)
                 self._send(status, _build_status(status, "asked to"), headers)
@@ -235,7 +242,12 @@ def _make_handler(server: KubernetesServer) -> type[BaseHTTPRequestHandler]:
                 self._send(401, _build_status(401, "Unauthorized"))
                 return
             try:
-                self._send(*server.answer(self.command, self.path, body))
+                answered = server.answer(self.command, self.path, body)
+                if self.command == "POST" and server.lost_answers:
+                    server.lost_answers -= 1
+                    self.close_connection = True
+                    return
+                self._send(*answered)
             except _Refusal as refusal:
                 is_text = refusal.message == "404 page not found"
                 message = refusal.message
@@ -251,6 +263,8 @@ def _make_handler(server: KubernetesServer) -> type[BaseHTTPRequestHandler]:
             for name, value in {"Content-Type": kind, **(headers or {})}.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(content)))
+            if len(server.requests) == server.last_request:
+                self.send_header("Connection", "close")
             self.end_headers()
             self.wfile.write(content)
 

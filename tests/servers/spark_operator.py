@@ -71,8 +71,13 @@ class SparkOperator:
 
     def on_deleted(self, key: Key) -> None:
         """As a kubelet ends a pod: SIGTERM to its first process, later SIGKILL to all."""
-        process = self.processes.get(key)
-        if process is not None and process.poll() is None:
+        if key in self.processes:
+            self.evict_driver(key)
+
+    def evict_driver(self, key: Key) -> None:
+        """As when a node is drained; without effect on a driver that has ended."""
+        process = self.processes[key]
+        if process.poll() is None:
             process.send_signal(signal.SIGTERM)
             threading.Thread(target=self._kill_late, args=(process,), daemon=True).start()
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +86,56 @@ class DriverProcess:
         with contextlib.suppress(psutil.NoSuchProcess):
             for child in psutil.Process(self.process.pid).children(recursive=True):
                 self._seen[child.pid] = child
+
+
+def write_home(launch: LaunchMessage, **changes: Any) -> Path:
+    """The launch message of a staged job, in its folder as the control plane fills it."""
+    home = Path(launch.job_folder)
+    shutil.copytree(str(launch.scoring.code_folder), home / "code", dirs_exist_ok=True)
+    (home / "model").mkdir(exist_ok=True)
+    scoring = replace(launch.scoring, code_folder="code", model_folder="model")
+    staged = replace(launch, staged=True, relay=True, scoring=scoring, **changes)
+    (home / "launch.json").write_text(codec.to_json(staged))
+    return home / "launch.json"
+
+
+class FarDriver:
+    """A driver of the staged job ``message``, as its platform starts it."""
+
+    def __init__(self, message: Path, log: Path) -> None:
+        self._log = log
+        with open(log, "wb") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "sparkscore.driver", str(message)],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+            )
+        _STARTED.append(self.process)
+
+    @property
+    def said(self) -> str:
+        """All that it has said."""
+        return self._log.read_text(errors="replace")
+
+    def end_jvm(self) -> None:
+        """SIGTERM to its JVM, as a platform ends a container."""
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        (machine,) = [child for child in children if child.name() == "java"]
+        machine.terminate()
+
+    def wait_until(self, happened: Callable[[], Any]) -> None:
+        """Wait for something while the driver runs."""
+        deadline = time.monotonic() + 120
+        while not happened():
+            assert self.process.poll() is None, self.said
+            assert time.monotonic() < deadline, self.said
+            time.sleep(0.02)
+
+    def end(self) -> int:
+        """Wait for the end; returns the exit code."""
+        return self.process.wait(timeout=150)
 
 
 def kill_drivers() -> None:

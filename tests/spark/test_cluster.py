@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,20 @@ import pytest
 import yaml
 
 from sparkscore.control import InvokeRequest, Workspace
+from sparkscore.control.watch import find_status
+from sparkscore.messages.codec import to_json
 from tests.spark.clusters import SPARK_HOME, Cluster, cluster_environment, free_port
+from tests.spark.conftest import write_launch
 from tests.spark.drivers import find_events, kill_processes, wait_until
 
 pytestmark = pytest.mark.cluster
 
+IMPATIENT_DRIVER = """\
+import sys
+from sparkscore.driver import executor_watch, main
+executor_watch.WAIT_SECONDS = 0.5
+sys.exit(main.main(sys.argv[1:]))
+"""
 DEPLOYMENT = """\
 name: sizes
 endpoint_name: files
@@ -222,3 +232,46 @@ def test_cluster__master_that_does_not_answer_is_said_at_once(project: Path) -> 
     assert done.returncode == 3
     assert "MASTER_UNREACHABLE" in done.stderr
     assert not (project / "nowhere").exists()
+
+
+@contextmanager
+def ending(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_cluster__without_a_free_worker_is_said_until_there_is_one(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path)
+    launch = write_launch(
+        tmp_path, "def run(batch):\n    return batch", 4, job={"master": cluster.url}
+    )
+    folder = Path(launch.job_folder)
+    folder.mkdir()
+    (folder / "launch.json").write_text(to_json(launch))
+
+    def find_hint() -> str | None:
+        status = find_status(folder / "status.json")
+        return None if status is None else status.hint
+
+    try:
+        cluster.start(workers=0)
+        log = (tmp_path / "driver.log").open("wb")
+        driver = subprocess.Popen(
+            [sys.executable, "-c", IMPATIENT_DRIVER, str(folder / "launch.json")],
+            env={**cluster_environment(), "PYTHONPATH": os.getcwd()},
+            stdout=log,
+            stderr=log,
+        )
+        with log, ending(driver):
+            wait_until(find_hint)
+            (event,) = find_events(folder, "waiting_for_executors")
+            assert event["seconds"] >= 0.5
+            cluster.start_worker()
+            assert driver.wait(120) == 0, (tmp_path / "driver.log").read_text()[-4000:]
+    finally:
+        cluster.stop()
+    assert find_hint() is None
+    assert json.loads((folder / "summary.json").read_text())["status"] == "Completed"

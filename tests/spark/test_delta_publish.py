@@ -18,6 +18,7 @@ from pyspark.sql import SparkSession
 
 from sparkscore.driver.publish.delta_folder import publish_delta_folder
 from sparkscore.driver.publish.delta_table import publish_delta
+from sparkscore.driver.publish.delta_target import CatalogTarget
 from sparkscore.driver.publish.published import PublishedOutput
 from sparkscore.driver.staging import STAGED_SCHEMA, payload_schemas
 from sparkscore.errors import AlreadyExistsError, PublishError
@@ -242,6 +243,7 @@ def test_publish_delta__append_to_a_table(
         found = publish(table=table, mode=mode)
     assert (found.rows, found.version) == (3, 1)
     publish(table=table, mode="append", job="second")
+    assert publish(table=table, mode="append", expected_rows=9) == found, "it was made before"
     assert spark.table(table).count() == 6
     assert spark.table(table).columns == ["ID", "label", "note"]
 
@@ -289,3 +291,19 @@ def test_publish_delta__wrong_row_count_restores_the_table(
         publish(table=table, mode="overwrite", expected_rows=2)
     assert caught.value.condition == "ROW_COUNT_MISMATCH"
     assert list(map(tuple, spark.table(table).collect())) == [(9, "old")]
+
+
+def test_publish_delta__what_others_wrote_since_is_not_taken_back(
+    spark: SparkSession, publish: Publish, table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = CatalogTarget.write
+
+    def write_and_let_others(*given: Any) -> None:
+        write(*given)
+        spark.newSession().sql(f"INSERT INTO {table} VALUES (9, 'theirs')")
+
+    monkeypatch.setattr(CatalogTarget, "write", write_and_let_others)
+    with pytest.raises(PublishError) as caught:
+        publish(table=table, expected_rows=2)
+    assert caught.value.condition == "ROW_COUNT_MISMATCH"
+    assert spark.table(table).where("label = 'theirs'").count() == 1

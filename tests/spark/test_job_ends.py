@@ -16,7 +16,7 @@ import psutil
 import pytest
 from pyspark import accumulators
 
-from sparkscore.driver import run
+from sparkscore.driver import account, run
 from sparkscore.messages import codec
 from sparkscore.messages.launch import LaunchMessage
 
@@ -63,11 +63,19 @@ def test_run__interrupted_in_a_notebook_is_canceled(spark: Any, make_launch: Any
     assert spark.range(3).count() == 3
 
 
-def test_account__that_cannot_be_written_publishes_nothing(spark: Any, make_launch: Any) -> None:
+def test_account__that_cannot_be_written_publishes_nothing(
+    spark: Any, make_launch: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     launch = make_launch(NAMES)
     folder = Path(launch.job_folder)
-    folder.mkdir(parents=True)
-    (folder / "failed_inputs.csv").symlink_to("/dev/full")
+    open_file = account._CsvLines._open
+
+    def open_on_full_disk(lines: Any) -> None:
+        open_file(lines)
+        with open("/dev/full", "wb") as full:
+            os.dup2(full.fileno(), lines._file.fileno())
+
+    monkeypatch.setattr(account._CsvLines, "_open", open_on_full_disk)
     summary = run(spark, launch)
     assert summary.status == "Failed"
     assert summary.error is not None

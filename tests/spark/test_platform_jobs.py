@@ -109,6 +109,7 @@ def _open_workspace(folder: Path, store: StoreServer) -> Workspace:
             "image": "sparkscore:tests",
             "staging": f"{store.uri}/jobs",
             "environment_from_secrets": ["store"],
+            "max_platform_retries": 2,
             "page_url": "https://pages.example.com/{namespace}/{name}",
         }
     )
@@ -181,7 +182,10 @@ def test_one_job__torn_adopted_canceled_and_resumed(place: Place, tmp_path: Path
     place.invoke("torn", pause=1.0)
     wait_for_scored(place, "torn")
     place.operator.kill_driver(next(iter(place.operator.processes)))
-    wait_until(lambda: "lease/000002.json" in place.list_staged("torn"))  # the platform's retry
+    wait_until(lambda: "staging/inherited.2.json" in place.list_staged("torn"))  # its retry
+    place.operator.evict_driver(next(iter(place.operator.processes)))
+    wait_until(lambda: "lease/000003.json" in place.list_staged("torn"))
+    assert "summary.json" not in place.list_staged("torn")
     launcher = jobs.get("torn").record.launcher
     assert launcher is not None
     os.kill(launcher.process_id, signal.SIGKILL)

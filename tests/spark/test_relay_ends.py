@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import errno
+import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
+from py4j.protocol import Py4JJavaError
+from pyspark import SparkFiles
 from pyspark.sql import SparkSession
 
 from sparkscore.driver import relay, run
 from sparkscore.driver.job_run import JobRun
+from sparkscore.driver.spark_features import load_arrow_batches
 from sparkscore.messages.launch import LaunchMessage
 from sparkscore.messages.status import SummaryMessage
 from tests.spark.conftest import check_account
@@ -74,13 +81,62 @@ def test_relay__full_disk_of_the_driver_is_said(
     def fail(*_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with monkeypatch.context() as patch:
-        patch.setattr(relay._TaskFile, "_flush", fail)
-        summary = run(spark, launch)
-    check_account(summary)
-    assert summary.error is not None
-    assert (summary.status, summary.error["condition"]) == ("Failed", "NO_SPACE_LEFT")
+    def give_half(path: str) -> None:
+        add_file(path)
+        os.truncate(Path(SparkFiles.getRootDirectory(), Path(path).name), 10)
+        fail()
+
+    add_file = spark.sparkContext.addFile
+    for owner, name, failing in (
+        (spark.sparkContext, "addFile", give_half),
+        (relay._TaskFile, "_flush", fail),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, failing)
+            summary = run(spark, launch)
+        check_account(summary)
+        assert summary.error is not None
+        assert (summary.status, summary.error["condition"]) == ("Failed", "NO_SPACE_LEFT")
     assert run(spark, launch).status == "Completed"
+
+
+def test_relay__failure_to_read_what_tasks_gave_ends_the_wave(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The JVM has more to send than sockets hold, and nobody reads it."""
+    more = b"\0" * (1 << 20)
+
+    def make(batches: Any) -> Any:
+        for batch in batches:
+            for _ in range(batch.num_rows):
+                yield pa.record_batch({"payload": [more]})
+
+    @contextmanager
+    def load_some(socket: Any) -> Iterator[Any]:
+        def read(found: Any) -> Iterator[Any]:
+            yield next(found)
+            raise MemoryError("as an allocation that failed")
+
+        with load_arrow_batches(socket) as found:
+            yield read(iter(found))
+
+    monkeypatch.setattr(relay, "load_arrow_batches", load_some)
+    monkeypatch.setattr(relay, "_RESULT_SECONDS", 0.5)
+    frame = spark.range(0, 64, 1, 8).mapInArrow(make, "payload binary")
+    with pytest.raises(MemoryError):
+        list(relay.iter_collected(frame))
+    monkeypatch.undo()
+    wait_until(lambda: not spark.sparkContext.statusTracker().getActiveStageIds(), seconds=60)
+    assert len(list(relay.iter_collected(spark.range(0, 4, 1, 4)))) == 4
+
+
+def test_relay__error_of_the_job_is_told(spark: SparkSession) -> None:
+    def fail(batches: Any) -> Any:
+        raise ValueError("no rows today")
+
+    frame = spark.range(0, 1, 1, 1).mapInArrow(fail, "id long")
+    with pytest.raises(Py4JJavaError, match="no rows today"):
+        list(relay.iter_collected(frame))
 
 
 def test_relay__mini_batch_that_gives_too_much_fails_alone(

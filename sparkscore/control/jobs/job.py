@@ -24,7 +24,7 @@ OnStatus = Callable[[StatusMessage], None]
 
 _PROGRESS = (
     *("mini_batches", "mini_batches_done", "mini_batches_failed", "inputs"),
-    *("inputs_succeeded", "inputs_failed", "rows", "inputs_per_second", "eta_seconds"),
+    *("inputs_succeeded", "inputs_failed", "rows", "inputs_per_second", "eta_seconds", "hint"),
 )
 
 

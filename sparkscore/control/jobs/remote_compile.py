@@ -9,6 +9,7 @@ from typing import Any
 
 from sparkscore.errors import UnknownTargetError
 from sparkscore.messages.launch import LAUNCH_FILE, LaunchMessage
+from sparkscore.plan.launch_overrides import RUN_NUMBER
 from sparkscore.plan.spark_application import SparkApplication, plan_launched_application
 from sparkscore.targets.base import CompiledApplication, Platform, Target
 from sparkscore.targets.registry import get_target
@@ -62,7 +63,7 @@ def _plan(
     words = tuple(word for key, value in options for word in ("--option", f"{key}={value}"))
     return replace(
         application,
-        arguments=(application.arguments[0], *words),
+        arguments=(application.arguments[0], *words, RUN_NUMBER, str(remote["run"])),
         staging=staging,
         platform=document,
         max_platform_retries=document.get("max_platform_retries", _DEFAULT_RETRIES),

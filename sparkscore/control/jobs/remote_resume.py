@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sparkscore.control.jobs.remote_compile import compile_remote
+from sparkscore.control.jobs.remote_store import RemoteStore
 from sparkscore.control.one_shot import write_target_files
 from sparkscore.control.resume import with_overrides, write_launch
 from sparkscore.control.secret_names import refuse_secrets
@@ -52,8 +53,21 @@ def prepare_remote_resume(
     there = replace(
         changed.scoring, model_folder=scoring.model_folder, code_folder=scoring.code_folder
     )
-    changed = replace(changed, scoring=there, spark_conf=dict(spark_conf))
-    return RemoteResume(folder, changed, compile_remote(changed, record.remote))
+    remote = _next_run(record.remote)
+    changed = replace(changed, scoring=there, spark_conf=dict(spark_conf), run=remote["run"])
+    return RemoteResume(folder, changed, compile_remote(changed, remote))
+
+
+def bring_unseen_end(record: JobRecord) -> None:
+    """Bring the end of a job that a run has completed after it was given up.
+
+    Raises StorageError (STAGING_NOT_REACHABLE).
+    """
+    remote = record.remote
+    if remote is not None and record.summary is None:
+        store = RemoteStore(remote["folder"], dict(remote["options"]))
+        if store.has_completed(token=remote["token"]):
+            store.pull_all(Path(record.folder), run=remote["run"])
 
 
 def check_same_place(record: JobRecord, *, platform: Mapping[str, Any], asked: str) -> None:
@@ -74,14 +88,17 @@ def make_next_run(record: JobRecord, *, platform: Mapping[str, Any]) -> JobRecor
     """The record with a run that is not submitted yet; ``platform`` is the compute as it is now."""
     if record.remote is None:
         return record
-    earlier = record.remote
-    remote = {
-        **earlier,
-        "run": earlier["run"] + 1,
+    remote = _next_run(record.remote)
+    return replace(record, remote={**remote, "document": dict(platform) or remote["document"]})
+
+
+def _next_run(remote: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        **remote,
+        "run": remote["run"] + 1,
         "run_id": None,
+        "is_asked_for": False,
         "url": None,
         "state": None,
         "message": "",
-        "document": dict(platform) or earlier["document"],
     }
-    return replace(record, remote=remote)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from sparkscore.errors import (
 from sparkscore.messages.status import SummaryMessage
 from sparkscore.state import JobRecord
 from sparkscore.state.job_status import PREPARING, PROVISIONING, advance
-from sparkscore.targets.base import Platform, RemoteStatus
+from sparkscore.targets.base import CompiledApplication, Platform, RemoteRun, RemoteStatus
 
 LOOK_SECONDS = 2.0
 PLATFORM_SECONDS = 5.0
@@ -40,7 +41,11 @@ CANCEL_SECONDS = 60.0
 STORE_SECONDS = 600.0
 """How long the copy of a job whose run has ended may be out of reach."""
 
+SUBMIT_PAUSES_SECONDS = (1.0, 4.0, 15.0, 30.0)
+"""How long to wait between asking a platform that does not answer for the same run."""
+
 PLATFORM_RUN_FAILED = "PLATFORM_RUN_FAILED"
+PLATFORM_UNREACHABLE = "PLATFORM_UNREACHABLE"
 RUN_NOT_FOUND = "RUN_NOT_FOUND"
 
 _POLL_SECONDS = 0.2
@@ -101,7 +106,10 @@ def name_run(name: str, run: int) -> str:
 def _submit(
     record: JobRecord, platform: Platform, store: RemoteStore, hooks: RemoteHooks
 ) -> JobRecord:
-    """Upload and submit; after a launcher's death again, which changes nothing."""
+    """Upload and submit; after a launcher's death again, which changes nothing.
+
+    A run that may have been submitted is found again before the job is canceled.
+    """
     remote = record.remote or {}
     folder = Path(record.folder)
     compiled = compile_remote(read_job_launch(folder), remote)
@@ -111,16 +119,86 @@ def _submit(
         if hooks.cancellation.request_count:
             raise CanceledError(f"job {record.name} was canceled before its run was submitted")
 
-    on_wait()
-    make_environment(folder, read_job_launch(folder), on_poll=on_wait)
-    store.prepare(folder, token=remote["token"], run=remote["run"], on_wait=on_wait)
-    run = platform.submit(compiled, name=name_run(record.name, remote["run"]))
+    if not remote.get("is_asked_for"):
+        on_wait()
+        make_environment(folder, read_job_launch(folder), on_poll=on_wait)
+        store.prepare(folder, token=remote["token"], run=remote["run"], on_wait=on_wait)
+        on_wait()
+        hooks.change(lambda job: note_remote(job, is_asked_for=True))
     try:
-        return hooks.change(lambda job: _provision(job, run_id=run.run_id, url=run.url))
+        run = _ask_for_run(record, compiled, platform, store, hooks)
+    except SparkscoreError:
+        _note_message("", hooks)
+        raise
+    try:
+        return hooks.change(lambda job: _provision(job, run_id=run.run_id, url=run.url, message=""))
     except SparkscoreError:
         with suppress(SparkscoreError):
             platform.cancel(run.run_id)
         raise
+
+
+def _ask_for_run(
+    record: JobRecord,
+    compiled: CompiledApplication,
+    platform: Platform,
+    store: RemoteStore,
+    hooks: RemoteHooks,
+) -> RemoteRun:
+    """The run that the platform gives; an answer that was lost is asked for again, by name.
+
+    Raises what ``submit`` does; if nobody can say whether there is a run, its driver is asked to
+    stop first. Raises CanceledError once the job is canceled, after one more try to find a run that
+    may have been taken.
+    """
+    remote = record.remote or {}
+    number, may_run = remote["run"], bool(remote.get("is_asked_for"))
+    name = name_run(record.name, number)
+    for pause_seconds in (*SUBMIT_PAUSES_SECONDS, None):
+        is_canceled = bool(hooks.cancellation.request_count)
+        try:
+            return platform.submit(compiled, name=name)
+        except SubmitError as error:
+            is_away = error.condition == PLATFORM_UNREACHABLE
+            may_run = may_run or (is_away and error.attributes.get("was_sent", True))
+            is_last = pause_seconds is None or not is_away or is_canceled
+            if is_last and may_run:
+                given_up = _give_up_run(error, name, store, number)
+                raise (CanceledError(given_up.message) if is_canceled else given_up) from error
+            if is_last and not (is_away and hooks.cancellation.request_count):
+                raise
+            problem = f"{error.condition}: {error.message}; asks again"
+            hooks.say(problem)
+            _note_message(problem, hooks)
+        _pause(pause_seconds or 0.0, hooks)
+        if hooks.cancellation.request_count and not may_run:
+            raise CanceledError(f"job {record.name} was canceled before its run was submitted")
+    raise AssertionError
+
+
+def _note_message(text: str, hooks: RemoteHooks) -> None:
+    with suppress(SparkscoreError):
+        hooks.change(lambda job: note_remote(job, message=text))
+
+
+def _pause(seconds: float, hooks: RemoteHooks) -> None:
+    """Ends at once when the job is to be canceled."""
+    by = time.monotonic() + seconds
+    while time.monotonic() < by and not hooks.cancellation.request_count:
+        hooks.poll()
+        time.sleep(_POLL_SECONDS)
+
+
+def _give_up_run(error: SubmitError, name: str, store: RemoteStore, number: int) -> SubmitError:
+    try:
+        store.ask_cancel(number)
+        done = "its driver is told to stop"
+    except SparkscoreError:
+        done = "the staging folder is out of reach too, so end it there"
+    return SubmitError(
+        f"{error.message}. Nobody knows whether run {name} was taken: it may have started; {done}",
+        **{"condition": error.condition, **error.attributes},
+    )
 
 
 def _provision(record: JobRecord, **changes: Any) -> JobRecord:
@@ -139,7 +217,7 @@ def note_remote(record: JobRecord, **changes: Any) -> JobRecord:
 
 def _wait(record: JobRecord, watch: _Watch, hooks: RemoteHooks) -> _Seen:
     """Block until the thread has seen the end; hands on the wish to cancel."""
-    complaint, noted = "", None
+    complaint, noted, told = "", None, None
     while True:
         seen = watch.seen
         if seen.problem != complaint:
@@ -148,8 +226,10 @@ def _wait(record: JobRecord, watch: _Watch, hooks: RemoteHooks) -> _Seen:
         if seen.status is not None and seen.status != noted:
             noted = seen.status
             hooks.say(f"{record.name}: {noted.state} {noted.message}".rstrip())
+        if (news := _find_news(seen)) != told:
+            told = news
             with suppress(SparkscoreError):
-                hooks.change(_noting(noted))
+                hooks.change(partial(note_remote, **news))
         if seen.is_over:
             return seen
         watch.wish(hooks.cancellation.request_count)
@@ -157,11 +237,16 @@ def _wait(record: JobRecord, watch: _Watch, hooks: RemoteHooks) -> _Seen:
         time.sleep(_POLL_SECONDS)
 
 
-def _noting(status: RemoteStatus) -> Callable[[JobRecord], JobRecord]:
-    changes: dict[str, Any] = {"state": status.state, "message": status.message}
-    if status.url is not None:
-        changes["url"] = status.url
-    return lambda job: note_remote(job, **changes)
+def _find_news(seen: _Seen) -> dict[str, Any]:
+    """What the record says of the run; while store or platform do not answer, that."""
+    news: dict[str, Any] = {"message": ""}
+    if seen.status is not None:
+        news.update(state=seen.status.state, message=seen.status.message)
+        if seen.status.url is not None:
+            news["url"] = seen.status.url
+    if seen.problem and not seen.is_over:
+        news["message"] = f"{seen.problem}; asks again"
+    return news
 
 
 def _get_summary(record: JobRecord, seen: _Seen, *, is_canceled: bool) -> SummaryMessage:
@@ -205,11 +290,13 @@ class _Watch(threading.Thread):
         assert record.remote is not None
         self.seen = _Seen()
         self._run_id: str = record.remote["run_id"]
+        self._run: int = record.remote["run"]
         self._folder, self._platform, self._store = Path(record.folder), platform, store
         self._wishes = 0
         self._has_asked = self._has_ended_run = False
         self._cancel_by: float | None = None
         self._platform_at = 0.0
+        self._platform_error: SparkscoreError | None = None
         self._over_since: float | None = None
         self._stopped = threading.Event()
 
@@ -239,14 +326,18 @@ class _Watch(threading.Thread):
         is_due = time.monotonic() - self._platform_at >= PLATFORM_SECONDS or self._wishes > 0
         if is_due and not self._is_run_over():
             self._platform_at = time.monotonic()
-            with self._going_on():
+            self._platform_error = None
+            try:
                 self._see(status=self._ask_platform())
-        has_summary = self._store.pull_live(self._folder)
+            except SparkscoreError as error:
+                self._platform_error = error
+        has_summary = self._store.pull_live(self._folder, run=self._run)
         if has_summary or self._is_run_over():
-            self._store.pull_all(self._folder)
+            self._store.pull_all(self._folder, run=self._run)
             self._see(has_summary=has_summary, is_over=True)
-        if self._failed is not None:
-            raise self._failed
+        for failed in (self._failed, self._platform_error):
+            if failed is not None:
+                raise failed
 
     @contextmanager
     def _going_on(self) -> Iterator[None]:
@@ -276,7 +367,7 @@ class _Watch(threading.Thread):
             self._cancel_by = time.monotonic() + CANCEL_SECONDS
         if not self._has_asked:
             with self._going_on():
-                self._store.ask_cancel()
+                self._store.ask_cancel(self._run)
                 self._has_asked = True
         has_driver = (self._folder / "status.json").exists()
         is_late = time.monotonic() > self._cancel_by

@@ -12,16 +12,19 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sparkscore.errors import AlreadyExistsError, SparkscoreError, StorageError
-from sparkscore.messages.launch import ARCHIVE_PREFIX, LAUNCH_FILE
+from sparkscore.messages.codec import to_json
+from sparkscore.messages.launch import ARCHIVE_PREFIX, CANCEL_FILE, LAUNCH_FILE, CancelMessage
+from sparkscore.messages.status import COMPLETED, TERMINAL
 from sparkscore.storage import child_path, describe_error, fetch_file, is_below, open_store
 
-CANCEL_FILE = "cancel"
 RUN_FILE = "run.json"
 SUMMARY_FILE = "summary.json"
+_STATUS_FILE = "status.json"
 FILE_TIMEOUT_SECONDS = 3600.0
 
 _AT_ONCE = 8
@@ -32,10 +35,9 @@ _NOT_UPLOADED = (
     *("publish.json", "events.jsonl"),
 )
 _NOT_FOLLOWED = ("code", "model", "staging", "lease", "runs", "scratch", "score")
-_LIVE = ("status.json", "events.jsonl")
+_LIVE = (_STATUS_FILE, "events.jsonl")
 _SIGNS = (CANCEL_FILE, RUN_FILE, LAUNCH_FILE, "score.py", "sparkscore.zip")
 """What this machine has itself."""
-_OF_A_RUN = (SUMMARY_FILE, "status.json", CANCEL_FILE)
 
 
 class RemoteStore:
@@ -44,6 +46,7 @@ class RemoteStore:
     def __init__(self, uri: str, options: dict[str, str]) -> None:
         self.uri, self._options = uri.rstrip("/"), options
         self._seen: dict[str, tuple[Any, ...]] = {}
+        self._end: tuple[tuple[Any, ...], _End] | None = None
 
     def check_free(self) -> None:
         """Raise AlreadyExistsError (JOB_EXISTS) if the folder holds files of a job."""
@@ -55,8 +58,10 @@ class RemoteStore:
     def prepare(self, folder: Path, *, token: str, run: int, on_wait: Callable[[], None]) -> None:
         """Upload what the ``run``-th run (from 0) needs; nothing if that was done before.
 
-        What an earlier run said of its end is removed. ``token`` tells the job from others of its
-        name; raises AlreadyExistsError (JOB_EXISTS) if the folder is that of another one.
+        Drivers of earlier runs are asked to stop: one may start only now, if nobody knew whether it
+        was submitted. What they said of their end stays: it may come at any moment that the job has
+        completed. ``token`` tells the job from others of its name; raises AlreadyExistsError
+        (JOB_EXISTS) if the folder is that of another one.
         ``on_wait`` is called twice a second; what it raises ends the upload.
         """
         with self._using("written") as (store, root):
@@ -67,12 +72,11 @@ class RemoteStore:
                 return
             has_content = found is not None and found.get("run") is not None
             _put_json(store, child_path(store, root, RUN_FILE), {"token": token, "run": None})
-            for name in _OF_A_RUN:
-                with suppress(FileNotFoundError):
-                    store.rm_file(child_path(store, root, name))
+            _stop_earlier(store, root, run)
+            _remove(store, root, _STATUS_FILE)
             names = [name for name in _iter_uploads(folder) if name != LAUNCH_FILE]
             if has_content:
-                names = [name for name in names if name.partition("/")[0] not in ("code", "model")]
+                names = [name for name in names if not _is_content(name)]
             with ThreadPoolExecutor(_AT_ONCE) as pool:
                 uploads = [
                     pool.submit(store.put_file, str(folder / name), child_path(store, root, name))
@@ -90,23 +94,37 @@ class RemoteStore:
             store.put_file(str(folder / LAUNCH_FILE), child_path(store, root, LAUNCH_FILE))
             _put_json(store, child_path(store, root, RUN_FILE), {"token": token, "run": run})
 
-    def ask_cancel(self) -> None:
-        """Have the driver cancel the job."""
+    def ask_cancel(self, run: int) -> None:
+        """Have the driver of the ``run``-th run cancel the job."""
         with self._using("written") as (store, root):
-            store.pipe_file(child_path(store, root, CANCEL_FILE), b"1")
+            _put_cancel(store, root, run)
 
-    def pull_live(self, folder: Path) -> bool:
-        """Bring what changes while the job runs; whether the job has ended with a summary."""
+    def has_completed(self, *, token: str) -> bool:
+        """Whether a run of the job that ``token`` tells has completed it."""
+        with self._using("read") as (store, root):
+            found = _find_run(store, root)
+            if found is None or found.get("token") != token:
+                return False
+            try:
+                content = store.cat_file(child_path(store, root, SUMMARY_FILE))
+            except FileNotFoundError:
+                return False
+            end = _read_end(content)
+            return end is not None and end.is_completed
+
+    def pull_live(self, folder: Path, *, run: int) -> bool:
+        """Bring what changes while the job runs; whether a summary says how it ended."""
         with self._using("read") as (store, root):
             store.invalidate_cache()
             found = _list_files(store, root, below="")
             logs = _list_files(store, root, below="logs")
             live = {name: info for name, info in found.items() if name in _LIVE}
-            self._fetch_changed(store, root, {**live, **logs}, folder)
-            return SUMMARY_FILE in found
+            has_summary = self._is_told(store, root, found.get(SUMMARY_FILE), run)
+            self._fetch_changed(store, root, {**live, **logs}, folder, is_over=has_summary)
+            return has_summary
 
-    def pull_all(self, folder: Path) -> None:
-        """Bring all that is for others, the summary at last."""
+    def pull_all(self, folder: Path, *, run: int) -> None:
+        """Bring all that is for others, the summary at last if it says how the job ended."""
         with self._using("read") as (store, root):
             store.invalidate_cache()
             found = {
@@ -117,13 +135,37 @@ class RemoteStore:
                 and not name.startswith(ARCHIVE_PREFIX)
             }
             summary = found.pop(SUMMARY_FILE, None)
-            self._fetch_changed(store, root, found, folder)
-            if summary is not None:
-                self._fetch_changed(store, root, {SUMMARY_FILE: summary}, folder)
+            is_told = self._is_told(store, root, summary, run)
+            self._fetch_changed(store, root, found, folder, is_over=is_told)
+            if summary is not None and is_told:
+                self._fetch_changed(store, root, {SUMMARY_FILE: summary}, folder, is_over=True)
+
+    def _is_told(self, store: Any, root: str, info: dict[str, Any] | None, run: int) -> bool:
+        """Whether the summary there is of the ``run``-th run, or of one that completed the job.
+
+        That an earlier run failed or was canceled may be written late, and says nothing any more.
+        """
+        if info is None:
+            return False
+        signature = _sign(info)
+        if self._end is None or self._end[0] != signature:
+            end = _read_end(store.cat_file(child_path(store, root, SUMMARY_FILE)))
+            if end is None:
+                return False  # only a part of it is there yet
+            self._end = signature, end
+        end = self._end[1]
+        return end.is_completed or end.run >= run
 
     def _fetch_changed(
-        self, store: Any, root: str, found: dict[str, dict[str, Any]], folder: Path
+        self,
+        store: Any,
+        root: str,
+        found: dict[str, dict[str, Any]],
+        folder: Path,
+        *,
+        is_over: bool,
     ) -> None:
+        """Bring files that have changed; a status that says of an end only if it ``is_over``."""
         changed = {
             name: signature
             for name, info in found.items()
@@ -137,6 +179,9 @@ class RemoteStore:
             path = child_path(store, root, name)
             try:
                 fetch_file(store, path, os.fspath(partial), timeout_seconds=FILE_TIMEOUT_SECONDS)
+                if name == _STATUS_FILE and not is_over and _is_of_an_end(partial):
+                    del changed[name]
+                    return
                 os.replace(partial, target)
             except FileNotFoundError:
                 return  # replaced or removed since it was listed
@@ -144,7 +189,7 @@ class RemoteStore:
                 partial.unlink(missing_ok=True)
 
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            list(pool.map(fetch, changed))
+            list(pool.map(fetch, list(changed)))
         self._seen.update(changed)
 
     def _taken(self) -> AlreadyExistsError:
@@ -182,6 +227,46 @@ def _find_run(store: Any, root: str) -> dict[str, Any] | None:
     return content if isinstance(content, dict) else {}
 
 
+def _stop_earlier(store: Any, root: str, run: int) -> None:
+    if run:
+        _put_cancel(store, root, run - 1)
+    else:
+        _remove(store, root, CANCEL_FILE)
+
+
+def _put_cancel(store: Any, root: str, run: int) -> None:
+    store.pipe_file(child_path(store, root, CANCEL_FILE), to_json(CancelMessage(run)).encode())
+
+
+def _remove(store: Any, root: str, name: str) -> None:
+    with suppress(FileNotFoundError):
+        store.rm_file(child_path(store, root, name))
+
+
+@dataclass(frozen=True)
+class _End:
+    """What a summary says of an end."""
+
+    is_completed: bool
+    run: int
+
+
+def _read_end(content: bytes) -> _End | None:
+    """None if it is no summary, or not a whole one."""
+    try:
+        summary = json.loads(content)
+        return _End(summary["status"] == COMPLETED, int(summary.get("run", 0)))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _is_of_an_end(file: Path) -> bool:
+    try:
+        return json.loads(file.read_bytes()).get("status") in TERMINAL
+    except (ValueError, AttributeError):
+        return False
+
+
 def _put_json(store: Any, path: str, content: dict[str, Any]) -> None:
     store.pipe_file(path, json.dumps(content).encode())
 
@@ -194,6 +279,11 @@ def _iter_uploads(folder: Path) -> Iterable[str]:
         for name in sorted(names):
             if Path(parent) != folder or not name.startswith("."):
                 yield Path(parent, name).relative_to(folder).as_posix()
+
+
+def _is_content(name: str) -> bool:
+    """Whether a file is the same for all runs of a job."""
+    return name.startswith(("code/", "model/", ARCHIVE_PREFIX))
 
 
 def _list_files(store: Any, root: str, *, below: str) -> dict[str, dict[str, Any]]:

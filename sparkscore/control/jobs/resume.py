@@ -20,6 +20,7 @@ from sparkscore.control.jobs.look import change_job, refresh_job
 from sparkscore.control.jobs.processes import get_own_identity, is_alive
 from sparkscore.control.jobs.refresh import end_interrupted, end_with_summary
 from sparkscore.control.jobs.remote_resume import (
+    bring_unseen_end,
     check_same_place,
     make_next_run,
     prepare_remote_resume,
@@ -68,6 +69,7 @@ def resume_record(
     while True:
         record = _find_ended(workspace, name)
         _wait_for_processes(record)
+        bring_unseen_end(record)
         completed = find_completed_job(Path(record.folder))
         if completed is not None:
             return change_job(workspace.store, name, partial(_complete, summary=completed))

@@ -67,20 +67,22 @@ def _timed_out(job: Job, timeout_seconds: float | None) -> StateError:
 
 
 class _Follower:
-    """Says each thing once: the place in the queue, the job's status, the driver's progress."""
+    """Says each thing once: the place in the queue, the job's status, what its platform says,
+    the driver's progress."""
 
     def __init__(self, jobs: Jobs, job: Job, on_status: OnStatus, on_line: OnLine) -> None:
         self._jobs, self._on_status, self._on_line = jobs, on_status, on_line
         self._reporter = StatusReporter(
             WatchedFiles.of(Path(job.record.folder)).status, self._report_driver
         )
-        self._line = self._status = ""
+        self._line = self._status = self._message = ""
 
     def report(self, job: Job) -> None:
         """What has changed in the record."""
         self.report_progress()
         if not job.is_ended and job.progress is None:
             self._say(self._describe_wait(job))
+        self._tell_platform(job)
         is_news = job.progress is None or job.status in (CANCEL_REQUESTED, NOT_RESPONDING)
         if is_news and job.status != self._status:
             self._status = job.status
@@ -96,6 +98,14 @@ class _Follower:
     def _report_driver(self, status: StatusMessage) -> None:
         self._status = status.status
         self._on_status(status)
+
+    def _tell_platform(self, job: Job) -> None:
+        """What the job's platform says, or why it does not."""
+        run = job.platform_run
+        message = "" if run is None or job.is_ended else run["message"] or ""
+        if message and message != self._message:
+            self._on_line(f"{run['platform']}: {message}" if run else message)
+        self._message = message
 
     def _describe_wait(self, job: Job) -> str:
         ahead = self._jobs.count_ahead(job.name)

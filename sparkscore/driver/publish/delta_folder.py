@@ -29,7 +29,12 @@ from sparkscore.driver.publish.in_store import FIRST_COMMIT, find_committed
 from sparkscore.driver.publish.published import PublishedOutput
 from sparkscore.driver.publish.read_ahead import read_ahead
 from sparkscore.driver.publish.single_file import check_rows
-from sparkscore.driver.publish.storage import new_folders, output_exists, storage_errors
+from sparkscore.driver.publish.storage import (
+    move_without_overwriting,
+    new_folders,
+    output_exists,
+    storage_errors,
+)
 from sparkscore.driver.staging import check_staging, iter_payload_tables
 from sparkscore.executor.decode import gathered
 from sparkscore.executor.result_schema import cast_table
@@ -182,10 +187,16 @@ def _render_file(file: Mapping[str, Any], now: int) -> dict[str, Any]:
 
 
 def _commit(target: Path, actions: Sequence[Mapping[str, Any]]) -> None:
-    """Writing the first commit makes the table; it appears whole."""
+    """Writing the first commit makes the table; it appears whole, and over no other.
+
+    A driver that was only paused before this step must not take its successor's place.
+    """
     commit = target / FIRST_COMMIT
     commit.parent.mkdir()
-    temporary = commit.with_name(f"{commit.name}.tmp")
+    temporary = commit.with_name(f".{uuid.uuid4()}.tmp")
     text = "".join(json.dumps(action, ensure_ascii=False) + "\n" for action in actions)
     temporary.write_text(text, encoding="utf-8")
-    temporary.rename(commit)
+    try:
+        move_without_overwriting(temporary, commit)
+    finally:
+        temporary.unlink(missing_ok=True)

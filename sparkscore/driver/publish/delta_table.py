@@ -64,20 +64,21 @@ def publish_delta(
     """
     target = _target(spark, output, gate)
     published = find_published(target, output, job_name=job_name)
-    if published is None:
-        fitted = target.fitted_schema(delta_schema(schema))
-        check_staging(staged_files)
-        options = _commit_options(job_name, user_metadata)
-        with (
-            removing_failed_write(target, gate),
-            _session_conf(spark, _write_conf(options, staged_files)),
-            canceling_jobs(spark, f"sparkscore {job_name} publish", gate.check),
-        ):
-            target.announce()
-            with _decoded(spark, staged_files, fitted, is_relayed=is_relayed) as rows:
-                target.write(rows, options)
-        published = find_published(target, output, job_name=job_name)
-    return _check_rows(target, published, expected_rows=expected_rows)
+    if published is not None:
+        return published
+    fitted = target.fitted_schema(delta_schema(schema))
+    check_staging(staged_files)
+    options = _commit_options(job_name, user_metadata)
+    with (
+        removing_failed_write(target, gate),
+        _session_conf(spark, _write_conf(options, staged_files)),
+        canceling_jobs(spark, f"sparkscore {job_name} publish", gate.check),
+    ):
+        target.announce()
+        with _decoded(spark, staged_files, fitted, is_relayed=is_relayed) as rows:
+            target.write(rows, options)
+    published = find_published(target, output, job_name=job_name)
+    return _check_rows(target, published, gate, expected_rows=expected_rows)
 
 
 def _target(spark: SparkSession, output: OutputMessage, gate: PublishGate) -> DeltaTarget:
@@ -193,15 +194,22 @@ def _session_conf(spark: SparkSession, values: Mapping[str, str]) -> Iterator[No
 
 
 def _check_rows(
-    target: DeltaTarget, published: PublishedOutput | None, *, expected_rows: int
+    target: DeltaTarget,
+    published: PublishedOutput | None,
+    gate: PublishGate,
+    *,
+    expected_rows: int,
 ) -> PublishedOutput:
+    """What was committed just now, if it is as large as it should be."""
     if published is not None and published.rows == expected_rows:
         return published
+    done = "nothing was committed"
     if published is not None:
-        _take_back(target, version=published.version or 0)
+        is_back = _take_back(target, gate, version=published.version or 0)
+        done = "it was taken back" if is_back else "it stands, because others have written since"
     rows = 0 if published is None else published.rows
     raise PublishError(
-        f"the Delta commit holds {rows} rows, the outcomes say {expected_rows}: it was taken back; "
+        f"the Delta commit holds {rows} rows, the outcomes say {expected_rows}: {done}; "
         "run the job again",
         condition="ROW_COUNT_MISMATCH",
         rows=rows,
@@ -209,9 +217,15 @@ def _check_rows(
     )
 
 
-def _take_back(target: DeltaTarget, *, version: int) -> None:
+def _take_back(target: DeltaTarget, gate: PublishGate, *, version: int) -> bool:
+    """Undo a commit that was made just now; not if others have been made upon it, nor if the job
+    is another driver's by now."""
     table = target.find_table()
+    is_newest = table is None or int(table.history(1).collect()[0].version) == version
+    if not is_newest or raises(gate.confirm):
+        return False
     if version == 0 or table is None:
         target.remove()
     else:
         table.restoreToVersion(version - 1)
+    return True

@@ -60,11 +60,15 @@ def temporary_name(name: str, token: int) -> str:
     return f".{name}.{token}.tmp"
 
 
-def find_leftovers(folder: Path, name: str) -> list[Path]:
-    """What killed drivers left in ``folder`` under temporary names of ``name``."""
-    pattern = re.compile(rf"\.{re.escape(name)}\.\d+\.tmp")
-    entries = folder.iterdir() if folder.is_dir() else ()
-    return [entry for entry in entries if pattern.fullmatch(entry.name)]
+def find_leftovers(folder: Path, name: str, token: int) -> list[Path]:
+    """What killed drivers left in ``folder`` under temporary names of ``name``, up to the driver
+    with ``token``: what has a higher one is its successor's, who is at work."""
+    pattern = re.compile(rf"\.{re.escape(name)}\.(\d+)\.tmp")
+    matches = [
+        (entry, pattern.fullmatch(entry.name))
+        for entry in (folder.iterdir() if folder.is_dir() else ())
+    ]
+    return [entry for entry, match in matches if match and int(match[1]) <= token]
 
 
 def describe(

@@ -50,7 +50,7 @@ def publish_folder(
     """
     target = Path(output.path)
     with storage_errors(target):
-        if _is_taken(target, job_name):
+        if _is_taken(target, job_name, gate.token):
             published = _find_published(target, gate)
             if published is not None:
                 return published
@@ -85,7 +85,7 @@ def _take_back_partial(target: Path, job_name: str, gate: PublishGate) -> bool:
     announced = gate.find_announced(str(target))
     if announced is None or announced.kind != "entries" or not target.is_dir():
         return False
-    entries = set(target.iterdir()) - set(find_leftovers(target, job_name))
+    entries = set(target.iterdir()) - set(find_leftovers(target, job_name, gate.token))
     if not {entry.name for entry in entries} <= set(announced.names):
         return False
     for entry in entries:
@@ -93,10 +93,10 @@ def _take_back_partial(target: Path, job_name: str, gate: PublishGate) -> bool:
     return True
 
 
-def _is_taken(target: Path, job_name: str) -> bool:
+def _is_taken(target: Path, job_name: str, token: int) -> bool:
     if not target.is_dir():
         return target.exists() or target.is_symlink()
-    return set(target.iterdir()) != set(find_leftovers(target, job_name))
+    return set(target.iterdir()) != set(find_leftovers(target, job_name, token))
 
 
 def _make_building_folder(target: Path, job_name: str, token: int) -> Path:
@@ -104,8 +104,8 @@ def _make_building_folder(target: Path, job_name: str, token: int) -> Path:
     beside = target.with_name(temporary_name(f"{target.name}.{job_name}", token))
     inside = target / temporary_name(job_name, token)
     building = inside if target.is_mount() else beside
-    beside_left = find_leftovers(target.parent, f"{target.name}.{job_name}")
-    for left in (*beside_left, *find_leftovers(target, job_name)):
+    beside_left = find_leftovers(target.parent, f"{target.name}.{job_name}", token)
+    for left in (*beside_left, *find_leftovers(target, job_name, token)):
         shutil.rmtree(left, ignore_errors=True)
     try:
         building.mkdir()
@@ -142,7 +142,16 @@ def _iter_files(folder: Path) -> Iterator[tuple[Path, PurePosixPath]]:
             condition="STAGING_DAMAGED",
             file=str(folder),
         )
-    for parent, folder_names, file_names in os.walk(folder):
+
+    def refuse(error: OSError) -> None:
+        raise PublishError(
+            f"{error.filename}, which a script wrote, cannot be read ({error.strerror}): nothing "
+            "was published; let the account of the driver read it, then run the job again",
+            condition="SCRIPT_FILE_NOT_READABLE",
+            file=str(error.filename),
+        ) from error
+
+    for parent, folder_names, file_names in os.walk(folder, onerror=refuse):
         folder_names.sort()
         links = [name for name in folder_names if os.path.islink(os.path.join(parent, name))]
         for name in sorted(file_names + links):

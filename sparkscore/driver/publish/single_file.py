@@ -62,7 +62,7 @@ def publish_file(
     """
     temporary = target.with_name(temporary_name(f"{target.name}.{job_name}", gate.token))
     with storage_errors(target):
-        for left in find_leftovers(target.parent, f"{target.name}.{job_name}"):
+        for left in find_leftovers(target.parent, f"{target.name}.{job_name}", gate.token):
             left.unlink(missing_ok=True)
         if target.exists() or target.is_symlink():
             published = _find_published(target, gate)

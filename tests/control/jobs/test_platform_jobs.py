@@ -20,6 +20,8 @@ from sparkscore.control.jobs.processes import is_alive
 from sparkscore.control.jobs.remote_run import note_remote
 from sparkscore.control.jobs.remote_store import RemoteStore
 from sparkscore.errors import AlreadyExistsError, InvalidFieldError, SparkscoreError
+from sparkscore.messages.codec import to_json
+from sparkscore.messages.status import InputCounts, SummaryMessage
 from sparkscore.state import JobRecord
 from sparkscore.storage import open_store
 from tests.control.jobs.conftest import wait_until
@@ -157,9 +159,18 @@ def open_workspace(folder: Path, staging: str) -> Workspace:
 
 @pytest.mark.slow
 def test_job__is_uploaded_submitted_and_followed(place: Place) -> None:
-    seen: list[str] = []
-    job = place.invoke().wait(60, on_status=lambda status: seen.append(status.status))
+    lines: list[str] = []
+
+    def note_line(line: str) -> None:
+        lines.append(line)
+        place.server.faults.clear()
+
+    place.server.faults = [(503, {})] * 1000  # until the job says so
+    place.invoke()
+    job = place.workspace.jobs.stream(place.name, on_line=note_line)
     assert job.status == "Completed", job.record.error
+    assert lines[0].startswith("kubernetes: PLATFORM_UNREACHABLE: ")
+    assert "UNREACHABLE" not in job.to_dict()["platform_run"]["message"]
     assert job.input_counts == {"total": 8, "succeeded": 8, "failed": 0, "unprocessed": 0}
     assert {"launch.json", "run.json", "code/score.py", "model/model/weights"} <= (
         place.list_staged()
@@ -258,9 +269,24 @@ def test_platform_that_refuses__fails_the_job_by_name(place: Place) -> None:
     assert job.record.error["condition"] == "PLATFORM_DENIED"
 
 
+def test_run_that_completed_unseen__is_found_by_a_resume(place: Place) -> None:
+    token, place.server.token = place.server.token, "another"
+    assert place.invoke().wait(60).status == "Failed"
+    place.server.token = token
+    inputs = InputCounts(8, 8, 0)
+    output = {"path": "s3://bucket/out", "format": "csv"}
+    ended = SummaryMessage(place.name, "Completed", inputs, output=output)
+    place.store.put(f"jobs/{place.name}/summary.json", to_json(ended).encode())
+    job = place.workspace.jobs.resume(place.name)
+    assert job.status == "Completed"
+    assert job.input_counts == {"total": 8, "succeeded": 8, "failed": 0, "unprocessed": 0}
+    assert place.count_starts() == 0
+
+
 @pytest.mark.slow
 def test_launcher_killed__who_looks_gives_the_job_another(place: Place) -> None:
     place.behave("wait")
+    place.server.lost_answers = 1
     place.invoke()
     place.wait_for_driver()
     place.kill_launcher()
