@@ -36,7 +36,7 @@ def stocked(workspace: Workspace) -> Workspace:
     workspace.models.create({"name": "told", "path": str(store / "model"), **told})
     workspace.data.create({"name": "pictures", "path": str(store / "pictures"), **told})
     workspace.environments.create({"name": "env", "conda_file": {"name": HOSTILE}, **told})
-    workspace.environments.create({"name": "pip", "requirements": [HOSTILE], **told})
+    workspace.environments.create({"name": "pip", "requirements": [f"six  # {HOSTILE}"], **told})
     workspace.computes.create({"name": "far", "type": "spark", "master": "spark://h:1", **told})
     pods = {"name": "pods", "type": "kubernetes", "image": "i", "staging": "s3://b", **told}
     workspace.computes.create({**pods, "node_selector": {HOSTILE: HOSTILE}, "page_url": HOSTILE})
