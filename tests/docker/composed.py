@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -107,13 +107,13 @@ class Composed:
                 stderr=log,
             )
         self._running[name] = process
-        self._stack.callback(process.wait, 30)
-        self._stack.callback(process.kill)
+        self._stack.callback(_end, process)
 
     def stop(self, name: str) -> None:
         """End a service by SIGTERM, as ``docker stop`` begins to."""
-        os.kill(self._first_process(name), signal.SIGTERM)
-        self._running.pop(name).wait(30)
+        process = self._running.pop(name)
+        os.kill(_find_first(process), signal.SIGTERM)
+        process.wait(30)
 
     def execute(self, name: str, *command: str) -> str:
         """What a command prints that is run as ``docker compose exec`` runs it."""
@@ -133,7 +133,7 @@ class Composed:
 
     def find_path(self, name: str, path: str) -> Path:
         """A path of a service that runs, as seen from outside."""
-        return Path(f"/proc/{self._first_process(name)}/root{path}")
+        return Path(f"/proc/{_find_first(self._running[name])}/root{path}")
 
     def read_log(self, name: str) -> str:
         """What a service printed."""
@@ -155,15 +155,10 @@ class Composed:
 
     def _inside(self, name: str, command: Any) -> subprocess.CompletedProcess[str]:
         image = self._images[name]
-        pid = str(self._first_process(name))
+        pid = str(_find_first(self._running[name]))
         within = ["nsenter", "--target", pid, "--mount", "--net", "--uts", "--pid", "--root"]
         full = image.command(self.services[name].get("environment", {}), command)
         return subprocess.run([*within, *full], capture_output=True, text=True, timeout=200)
-
-    def _first_process(self, name: str) -> int:
-        """The process that is number 1 inside."""
-        children = psutil.Process(self._running[name].pid).children()
-        return children[0].pid if children else self._running[name].pid
 
     def _find_image(self, name: str, builder: Builder) -> Image:
         service = self.services[name]
@@ -195,3 +190,17 @@ class Composed:
         bad = [name for name in self.services if not self._is_fine(name)]
         logs = [f"{name}: {self.read_log(name)[-2000:]}" for name in bad if name in self._running]
         return f"not healthy: {bad}\n" + "\n".join(logs)
+
+
+def _find_first(process: subprocess.Popen[bytes]) -> int:
+    """The process that is number 1 inside."""
+    children = psutil.Process(process.pid).children()
+    return children[0].pid if children else process.pid
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a service with all its processes: ``unshare`` cannot, once they run as another user."""
+    if process.poll() is None:
+        with suppress(psutil.NoSuchProcess, ProcessLookupError):
+            os.kill(_find_first(process), signal.SIGKILL)
+    process.wait(30)
