@@ -21,10 +21,10 @@ from sparkscore.messages.launch import (
     InputMessage,
     LaunchMessage,
     OutputMessage,
-    ScoringMessage,
 )
 from sparkscore.messages.status import SummaryMessage
 from sparkscore.plan.spark_application import DELTA_CONF
+from tests.launches import make_scoring
 from tests.spark.drivers import kill_drivers
 
 
@@ -146,40 +146,23 @@ def write_launch(
         text if "def init" in text else text + "\ndef init():\n    pass\n"
     )
     message = OutputMessage(str(root / "out"), "append_row", "csv", "predictions.csv")
+    settings = {
+        "job_name": name,
+        "model_folder": str(root / "model"),
+        "code_folder": str(code),
+        "mini_batch_size": 2,
+        "timeout_seconds": 20,
+        "output_action": (output or {}).get("action", "append_row"),
+    }
     return LaunchMessage(
         job_name=name,
         job_folder=str(root / "job"),
         created_at="2026-01-01T00:00:00Z",
         input=InputMessage(str(root / "in")),
         output=replace(message, **(output or {})),
-        scoring=_scoring(name, code, (output or {}).get("action", "append_row"), scoring),
+        scoring=make_scoring(**settings | scoring),
         **(job or {}),
     )
-
-
-def _scoring(name: str, code: Path, action: str, changes: dict[str, Any]) -> ScoringMessage:
-    scoring = ScoringMessage(
-        job_name=name,
-        digest="digest",
-        model_folder=str(code.parent / "model"),
-        model_name="model",
-        code_folder=str(code),
-        scoring_script="score.py",
-        mini_batch_size=2,
-        max_retries=1,
-        timeout_seconds=20,
-        init_timeout_seconds=60,
-        error_threshold=-1,
-        mini_batch_error_threshold=-1,
-        isolation="process",
-        isolate_failures=True,
-        logging_level="info",
-        on_bad_row="fail",
-        passthrough_columns=(),
-        output_action=action,
-        environment_variables={},
-    )
-    return replace(scoring, **changes)
 
 
 @pytest.fixture
