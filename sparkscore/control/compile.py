@@ -40,7 +40,7 @@ from sparkscore.control.secret_names import find_open_variables, refuse_secrets
 from sparkscore.control.snapshot import JOBS_FOLDER
 from sparkscore.errors import AlreadyExistsError
 from sparkscore.messages.launch import InputMessage
-from sparkscore.targets.base import Capability, require_capability
+from sparkscore.targets.base import Capability, CompiledApplication, require_capability
 from sparkscore.targets.registry import get_target
 from sparkscore.targets.registry import list_target_names as list_target_names
 
@@ -133,13 +133,19 @@ def compile_prepared(
         )
     )
     with making_folder(folder) as partial:
-        launch = write_job_files(partial, deployment=deployment, place=place, linked_model=False)
-        with tempfile.TemporaryDirectory() as logs:
-            make_environment(partial, launch, log_file=Path(logs, "environment.log"))
-        (partial / REQUEST_FILE).unlink(missing_ok=True)  # what it asks for is built
-        write_target_files(compiled, folder=partial)
+        _fill_folder(partial, deployment, place, compiled)
     warnings = (*deployment.warnings, *find_open_variables(deployment))
     return CompiledJob(folder, place.job_folder, warnings)
+
+
+def _fill_folder(
+    folder: Path, deployment: PreparedDeployment, place: JobPlace, compiled: CompiledApplication
+) -> None:
+    launch = write_job_files(folder, deployment=deployment, place=place, linked_model=False)
+    with tempfile.TemporaryDirectory() as logs:
+        make_environment(folder, launch, log_file=Path(logs, "environment.log"))
+    (folder / REQUEST_FILE).unlink(missing_ok=True)  # what it asks for is built
+    write_target_files(compiled, folder=folder)
 
 
 def _check_folder(folder: Path) -> None:

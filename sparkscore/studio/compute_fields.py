@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
+from sparkscore.control.assets.computes import PLATFORMS
 from sparkscore.spec import ComputeSpec, document_json_schema
 from sparkscore.studio.setting_fields import SettingField, make_field
 
@@ -25,10 +26,6 @@ TYPES = {
     "amlcompute": "amlcompute, read as this machine",
 }
 """The types of computes in the order of the form, as people call them."""
-
-PLATFORMS = ("databricks", "kubernetes")
-"""Types whose settings are shown in groups; names of their fields begin with the type, because
-both have keys of the same name."""
 
 _BOUNDS = ("min_instances", "max_instances")
 _PLAIN = {"spark": ("master", "shared_paths"), "amlcompute": ("size",)}
@@ -100,7 +97,7 @@ def is_needed(type_: str, key: str) -> bool:
 
 
 def name_field(type_: str, key: str) -> str:
-    """The name in the form of a key of a compute of this type."""
+    """The name in the form of a key of a compute of this type: platforms share names of keys."""
     is_own = type_ in PLATFORMS and key in list_keys(type_) and key not in _COMMON
     return f"{type_}_{key}" if is_own else key
 

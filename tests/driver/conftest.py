@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -42,6 +43,15 @@ def write_staged(path: Path, rows: Sequence[StagedRow], *, row_group_rows: int =
         table, path, compression="none", use_dictionary=False, row_group_size=row_group_rows
     )
     return path
+
+
+@pytest.fixture
+def store() -> Iterator[Any]:
+    """fsspec's store in this process's memory, ``memory://``; empty."""
+    content = fsspec.filesystem("memory")
+    content.store.clear()
+    yield content
+    content.store.clear()
 
 
 @pytest.fixture

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import pytest
 
 from sparkscore.driver.publish.gate import OPEN_GATE, PublishGate
@@ -20,14 +19,6 @@ CSV = OutputMessage("memory://out/run", "append_row", "csv", "predictions.csv")
 FILES = OutputMessage("memory://out/run", "summary_only", "csv", "predictions.csv")
 TABLE = OutputMessage("memory://out/run", "append_row", "delta", "table")
 LOG = "_delta_log/00000000000000000000.json"
-
-
-@pytest.fixture
-def store() -> Iterator[Any]:
-    files = fsspec.filesystem("memory")
-    files.store.clear()
-    yield files
-    files.store.clear()
 
 
 def writer(files: dict[str, str], *, is_single: bool = False) -> Callable[..., PublishedOutput]:

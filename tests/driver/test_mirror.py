@@ -40,13 +40,10 @@ class FlakyFileSystem(MemoryFileSystem):  # type: ignore[misc]
 
 
 @pytest.fixture
-def store() -> Iterator[Any]:
+def store(store: Any) -> Iterator[Any]:
     fsspec.register_implementation("flaky", FlakyFileSystem, clobber=True)
     FlakyFileSystem.failures_left, FlakyFileSystem.seconds = 0, 0.0
-    files = fsspec.filesystem("memory")
-    files.store.clear()
-    yield files
-    files.store.clear()
+    yield store
     FlakyFileSystem.failures_left, FlakyFileSystem.seconds = 0, 0.0
 
 

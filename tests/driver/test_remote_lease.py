@@ -29,14 +29,6 @@ URI = "memory://jobs/one"
 
 
 @pytest.fixture
-def store() -> Iterator[Any]:
-    files = fsspec.filesystem("memory")
-    files.store.clear()
-    yield files
-    files.store.clear()
-
-
-@pytest.fixture
 def folder(store: Any) -> RemoteFolder:
     del store
     return RemoteFolder(URI, {})

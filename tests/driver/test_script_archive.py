@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import fsspec
 import pytest
 
 from sparkscore.driver import mirror
@@ -37,12 +35,9 @@ FILES = {
 
 
 @pytest.fixture
-def store() -> Iterator[Any]:
-    files = fsspec.filesystem("memory")
-    files.store.clear()
-    files.pipe_file("/jobs/one/launch.json", b"{}")
-    yield files
-    files.store.clear()
+def store(store: Any) -> Any:
+    store.pipe_file("/jobs/one/launch.json", b"{}")
+    return store
 
 
 def list_names(store: Any) -> list[str]:

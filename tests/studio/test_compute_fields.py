@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from sparkscore.control.assets.computes import PLATFORMS
 from sparkscore.spec import ComputeSpec
 from sparkscore.studio.compute_fields import (
     GROUPS,
     MORE_GROUPS,
-    PLATFORMS,
     TYPES,
     describe_for,
     get_field,

@@ -7,6 +7,7 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sparkscore.control.jobs.remote_compile import NOT_SUBMITTED, list_driver_words
 from sparkscore.control.jobs.remote_store import RemoteStore
 from sparkscore.control.needs import check_needs
 from sparkscore.control.one_shot import check_place
@@ -14,7 +15,6 @@ from sparkscore.control.output_checks import check_job_folder, check_output_outs
 from sparkscore.control.secret_names import refuse_secrets
 from sparkscore.errors import InvalidFieldError
 from sparkscore.listing.location import find_local_path
-from sparkscore.plan.launch_overrides import RUN_NUMBER
 from sparkscore.spec import Location, parse_data
 from sparkscore.targets.base import CompiledApplication, Target
 from sparkscore.targets.registry import get_target
@@ -55,11 +55,7 @@ def describe_remote(
         )
     return {
         "platform": compute.platform["type"],
-        "run_id": None,
-        "is_asked_for": False,
-        "url": None,
-        "state": None,
-        "message": "",
+        **NOT_SUBMITTED,
         "folder": f"{found.uri.rstrip('/')}/{job_name}",
         "options": dict(found.options),
         "run": 0,
@@ -135,17 +131,13 @@ def compile_planned(
 
     refuse_secrets(deployment.spark_conf)
     target = get_target(str(remote["platform"]))
-    options = sorted(remote["options"].items())
     application = plan_application(
         deployment,
         place=place,
         master=target.master,
         machine=None,
         platform=remote["document"],
-        launch_arguments=(
-            *(word for key, value in options for word in ("--option", f"{key}={value}")),
-            *(RUN_NUMBER, str(remote["run"])),
-        ),
+        launch_arguments=list_driver_words(remote),
     )
     return target.compile(application)
 

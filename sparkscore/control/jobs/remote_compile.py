@@ -19,6 +19,14 @@ _PACKAGES = {
     "kubernetes": "sparkscore.targets.kubernetes",
 }
 _DEFAULT_RETRIES = 1
+NOT_SUBMITTED: Mapping[str, Any] = {
+    "run_id": None,
+    "is_asked_for": False,
+    "url": None,
+    "state": None,
+    "message": "",
+}
+"""What ``remote`` of a job's record says of a run that its platform has not been asked for."""
 
 
 def open_platform(document: Mapping[str, Any]) -> Platform:
@@ -41,6 +49,13 @@ def get_platform_target(document: Mapping[str, Any]) -> Target:
     return get_target(str(document["type"]))
 
 
+def list_driver_words(remote: Mapping[str, Any]) -> tuple[str, ...]:
+    """What follows the launch message on a driver's command line: its store's options, its run."""
+    options = sorted(remote["options"].items())
+    words = (word for key, value in options for word in ("--option", f"{key}={value}"))
+    return (*words, RUN_NUMBER, str(remote["run"]))
+
+
 def compile_remote(launch: LaunchMessage, remote: Mapping[str, Any]) -> CompiledApplication:
     """The application of a staged job; ``remote`` is that of its record."""
     document = remote["document"]
@@ -52,7 +67,6 @@ def _plan(
     launch: LaunchMessage, remote: Mapping[str, Any], *, master: str | None
 ) -> SparkApplication:
     staging, document = str(remote["folder"]), remote["document"]
-    options = sorted(remote["options"].items())
     application = plan_launched_application(
         replace(launch, master=launch.master or master),
         entry_point=f"{staging}/score.py",
@@ -60,10 +74,9 @@ def _plan(
         machine=None,
         py_files=(f"{staging}/sparkscore.zip",),
     )
-    words = tuple(word for key, value in options for word in ("--option", f"{key}={value}"))
     return replace(
         application,
-        arguments=(application.arguments[0], *words, RUN_NUMBER, str(remote["run"])),
+        arguments=(application.arguments[0], *list_driver_words(remote)),
         staging=staging,
         platform=document,
         max_platform_retries=document.get("max_platform_retries", _DEFAULT_RETRIES),

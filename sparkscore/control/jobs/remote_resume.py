@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sparkscore.control.jobs.remote_compile import compile_remote
+from sparkscore.control.jobs.remote_compile import NOT_SUBMITTED, compile_remote
 from sparkscore.control.jobs.remote_store import RemoteStore
 from sparkscore.control.one_shot import write_target_files
 from sparkscore.control.resume import with_overrides, write_launch
@@ -93,12 +93,4 @@ def make_next_run(record: JobRecord, *, platform: Mapping[str, Any]) -> JobRecor
 
 
 def _next_run(remote: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        **remote,
-        "run": remote["run"] + 1,
-        "run_id": None,
-        "is_asked_for": False,
-        "url": None,
-        "state": None,
-        "message": "",
-    }
+    return {**remote, **NOT_SUBMITTED, "run": remote["run"] + 1}

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pytest
 
 from sparkscore.control.jobs.processes import get_own_identity, is_alive
@@ -56,6 +57,15 @@ def wait_until(condition: Callable[[], Any], *, seconds: float = 30) -> Any:
         assert time.monotonic() < deadline, "it took too long"
         time.sleep(0.05)
     return value
+
+
+@pytest.fixture
+def files() -> Iterator[Any]:
+    """fsspec's store in this process's memory, ``memory://``; empty."""
+    content = fsspec.filesystem("memory")
+    content.store.clear()
+    yield content
+    content.store.clear()
 
 
 @pytest.fixture

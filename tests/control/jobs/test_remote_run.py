@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import pytest
 
 from sparkscore.control.jobs import remote_run
@@ -31,14 +30,6 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kubernet
         monkeypatch.setattr(cluster, "_PAUSES_SECONDS", (0.01,))
         monkeypatch.setattr(remote_run, "SUBMIT_PAUSES_SECONDS", (0.01, 0.02))
         yield server
-
-
-@pytest.fixture
-def files() -> Iterator[Any]:
-    store = fsspec.filesystem("memory")
-    store.store.clear()
-    yield store
-    store.store.clear()
 
 
 def make_job(**remote: Any) -> JobRecord:

@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import pytest
 
 from sparkscore.control.jobs.remote_store import RemoteStore
 from sparkscore.messages.launch import CANCEL_FILE
 
 URI = "memory://jobs/one"
-
-
-@pytest.fixture
-def files() -> Iterator[Any]:
-    store = fsspec.filesystem("memory")
-    store.store.clear()
-    yield store
-    store.store.clear()
 
 
 @pytest.fixture
